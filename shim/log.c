@@ -140,7 +140,8 @@ void log_end(struct log_line *line) {
     int saved = errno;
     line->text[line->length++] = '\n';
     /* O_NONBLOCK: a fifo that nobody reads must not stop the program */
-    int fd = open(log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    int fd =
+        open(log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     if (fd >= 0) {
         ssize_t written = write(fd, line->text, line->length);
         (void)written; /* nothing can be done, and nobody told */

@@ -1,0 +1,73 @@
+/*
+ * The ledger: the live state of backends in memory that all processes of one user on one host
+ * share, so that what one of them learns serves the next.
+ *
+ * It is a file of fixed size, mapped shared, with no lock in it: each field is one atomic word,
+ * and any value of any field is acceptable to readers. All-zero is the state in which nothing
+ * is known. What can't be had from the file system is had from private memory instead.
+ */
+#ifndef SPILLWAY_POOL_LEDGER_H
+#define SPILLWAY_POOL_LEDGER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEDGER_SLOTS  1024
+#define LEDGER_CLAIMS 1024
+
+/* One backend of one endpoint, or one tier's cursor. Two cache lines: many read the first, and
+ * it changes rarely; the second changes with every request. */
+struct ledger_slot {
+    _Alignas(64) _Atomic uint64_t key; /* 0: free. Written once. */
+    _Atomic uint64_t until;    /* CLOCK_BOOTTIME in ns: not to be used before; 0: never cooled */
+    _Atomic uint32_t reason;   /* see pool.h */
+    _Atomic uint32_t failures; /* in a row */
+    _Alignas(64) _Atomic uint64_t cursor; /* turns taken, of a tier */
+};
+
+struct ledger;
+
+/* Why a ledger is private though it was to be shared; NULL if it is what was asked for. */
+const char *ledger_problem(const struct ledger *ledger);
+
+/*
+ * Opens, or makes, the ledger in DIRECTORY (made too, mode 0700, if only its last component is
+ * missing). The directory and the file must be this user's own and closed to others, and not
+ * symbolic links. A file that is foreign, of another layout or from before the last boot is
+ * replaced. If that can't be done, or DIRECTORY is NULL, the ledger is private to the process.
+ * Keeps no file descriptor. Returns NULL only if memory ran out. errno is not preserved.
+ */
+struct ledger *ledger_open(const char *directory);
+
+/* Unmaps LEDGER; NULL is allowed. */
+void ledger_close(struct ledger *ledger);
+
+/*
+ * The slot for KEY, taken into use if there is none yet; NULL if all are in use. KEY is not 0.
+ * The slot lives as long as the ledger. Thread- and process-safe.
+ */
+struct ledger_slot *ledger_slot(struct ledger *ledger, uint64_t key);
+
+/* A key for strings A, B and C (C may be NULL), never 0. */
+uint64_t ledger_key(const char *a, const char *b, const char *c);
+
+/*
+ * Notes that an attempt of this process runs on SLOT. Returns a claim to hand to
+ * ledger_release, or -1 if the table is full (the attempt then doesn't count). A claim of a
+ * process that died is cleared by the others. Thread- and process-safe.
+ */
+int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot);
+void ledger_release(struct ledger *ledger, int claim);
+
+/*
+ * Counts the running attempts of all processes per slot: COUNTS[i] for SLOTS[i], N of them.
+ * NOW is CLOCK_BOOTTIME in ns; at most once a second dead processes' claims are cleared first.
+ */
+void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, unsigned n,
+                      uint64_t now, unsigned *counts);
+
+/* CLOCK_BOOTTIME in nanoseconds: the clock of the ledger. Async-signal-safe. */
+uint64_t ledger_now(void);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Which backend next, and what became of it.
+ *
+ * A pool is an endpoint's backends with their live state in the ledger. No input or output, no
+ * libcurl, no clock of its own: NOW is always CLOCK_BOOTTIME in nanoseconds (ledger_now) and
+ * RANDOM is any random number. All functions are thread-safe and process-safe, take no lock and
+ * leave errno alone, except pool_new and pool_free.
+ */
+#ifndef SPILLWAY_POOL_POOL_H
+#define SPILLWAY_POOL_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/settings.h"
+#include "shim/pool/ledger.h"
+
+/* Attempts on one backend within one transfer, whatever it answers. */
+#define POOL_ATTEMPTS 3
+
+/* Why a backend cools: an HTTP status (100 to 599) or one of these. */
+enum { REASON_CONNECT = 1, REASON_RESET = 2, REASON_TIMEOUT = 3, REASON_QUOTA = 4 };
+
+struct pool;
+
+/* What one transfer has behind it. Zero-initialised at its start. */
+struct pool_turn {
+    uint64_t spent;  /* failed without cooling: only if nothing else is left */
+    uint64_t barred; /* of no use to this transfer */
+    uint8_t attempts[BACKENDS_MAX];
+};
+
+/*
+ * A pool for ENDPOINT, which must outlive it, with its state in LEDGER, likewise. Backends that
+ * find no slot in the ledger have private state. Returns NULL if memory ran out.
+ */
+struct pool *pool_new(const struct endpoint *endpoint, struct ledger *ledger);
+void pool_free(struct pool *pool);
+
+const struct endpoint *pool_endpoint(const struct pool *pool);
+
+/*
+ * The backend for the next attempt of the transfer with TURN, as its index in the endpoint, or
+ * -1 if none is available. Among the available ones the lowest priority number wins, and inside
+ * a tier the endpoint's strategy. Counts the attempt in TURN.
+ */
+int pool_choose(struct pool *pool, struct pool_turn *turn, uint64_t now, uint64_t random);
+
+/* Whether pool_choose would find a backend, if FAILING (or -1) were cooling. */
+bool pool_has_another(const struct pool *pool, const struct pool_turn *turn, int failing,
+                      uint64_t now);
+
+/* Notes that an attempt begins; the claim goes to pool_end. Counts for least_busy alone. */
+int pool_begin(struct pool *pool, int backend);
+void pool_end(struct pool *pool, int claim);
+
+/* The backend answered as it should. Returns whether it had been cooled before ("recovered"). */
+bool pool_succeeded(struct pool *pool, int backend, uint64_t now);
+
+/*
+ * The backend failed for REASON. It cools for COOLDOWN_NS from NOW if this is enough failures
+ * in a row, or at once if AT_ONCE is set (a 429 always does); a later deadline that stands is
+ * kept. Returns for how long it now cools, 0 if it does not.
+ */
+uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uint32_t reason,
+                     bool at_once, uint64_t cooldown_ns, uint64_t now);
+
+/* This transfer can't use the backend; others may. */
+void pool_bar(struct pool_turn *turn, int backend);
+
+/* Nanoseconds until the backend may be used, 0 if at once; *REASON (if not NULL) says why. */
+uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32_t *reason);
+
+/* Nanoseconds until the soonest of all backends may be used; 0 if one may be now. */
+uint64_t pool_soonest(const struct pool *pool, uint64_t now);
+
+/* REASON as a word for log and messages: "429", "connect", "reset", "timeout", "quota". TEXT has
+ * room for 12 bytes. Returns TEXT. */
+const char *pool_reason_name(uint32_t reason, char *text);
+
+#endif
