@@ -1,0 +1,85 @@
+#include "shim/request/route.h"
+
+#include <string.h>
+
+/* Whether PATH is PREFIX or lies below it by whole segments. */
+static bool path_below(struct slice path, struct slice prefix) {
+    return path.length >= prefix.length && memcmp(path.text, prefix.text, prefix.length) == 0 &&
+           (path.length == prefix.length || path.text[prefix.length] == '/');
+}
+
+static const struct url *longest_prefix(const struct settings *settings, const struct url *url,
+                                        const struct endpoint **endpoint) {
+    const struct url *best = NULL;
+    for (size_t e = 0; e < settings->endpoint_count; e++)
+        for (size_t u = 0; u < settings->endpoints[e].url_count; u++) {
+            const struct url *prefix = &settings->endpoints[e].prefixes[u];
+            if (url_same_origin(prefix, url) && path_below(url->path, prefix->path) &&
+                (!best || prefix->path.length > best->path.length)) {
+                best = prefix;
+                *endpoint = &settings->endpoints[e];
+            }
+        }
+    return best;
+}
+
+bool route_find(const struct settings *settings, const char *text, bool default_https,
+                struct route *route) {
+    struct url url;
+    if (!url_parse(text, default_https, &url) || url.path.length >= sizeof route->below)
+        return false;
+    bool dots = url_has_dots(url.path);
+    if (dots) {
+        url.path.length = url_remove_dots(url.path, route->below);
+        url.path.text = route->below;
+    }
+    const struct url *prefix = longest_prefix(settings, &url, &route->endpoint);
+    if (!prefix)
+        return false;
+    route->https = url.https;
+    route->userinfo = url.userinfo;
+    route->query = url.query;
+    route->below_length = url.path.length - prefix->path.length;
+    memmove(route->below, url.path.text + prefix->path.length, route->below_length);
+    route->below[route->below_length] = '\0';
+    return true;
+}
+
+struct writer {
+    char *out;
+    size_t size, used;
+};
+
+static void put(struct writer *writer, const char *text, size_t length) {
+    if (length < writer->size - writer->used) {
+        memcpy(writer->out + writer->used, text, length);
+        writer->used += length;
+    } else {
+        writer->size = 0; /* nothing fits any more, and the result is void */
+        writer->used = 0;
+    }
+}
+
+size_t route_url(const struct route *route, const struct backend *backend, bool with_userinfo,
+                 char *out, size_t size) {
+    struct writer writer = {out, size, 0};
+    const char *rest = backend->url;
+    if (backend->any_scheme) {
+        put(&writer, route->https ? "https://" : "http://", route->https ? 8 : 7);
+    } else {
+        size_t scheme = (size_t)(strstr(rest, "://") + 3 - rest);
+        put(&writer, rest, scheme);
+        rest += scheme;
+    }
+    if (with_userinfo && route->userinfo.length) {
+        put(&writer, route->userinfo.text, route->userinfo.length);
+        put(&writer, "@", 1);
+    }
+    put(&writer, rest, strlen(rest));
+    put(&writer, route->below, route->below_length);
+    put(&writer, route->query.text, route->query.length);
+    if (!writer.size)
+        return 0;
+    out[writer.used] = '\0';
+    return writer.used;
+}
