@@ -95,7 +95,8 @@ enum credentials_state credentials_line(const struct backend *backend, settings_
     if (key && is_sendable(key))
         *line =
             join(backend->dialect == DIALECT_AZURE ? "api-key: " : "Authorization: Bearer ", key);
-    explicit_bzero(file, sizeof file);
+    if (backend->key_source == KEY_FILE)
+        explicit_bzero(file, sizeof file);
     return *line ? CREDENTIALS_READY : CREDENTIALS_MISSING;
 }
 

@@ -24,24 +24,20 @@ static const struct url *longest_prefix(const struct settings *settings, const s
 }
 
 bool route_find(const struct settings *settings, const char *text, bool default_https,
-                struct route *route) {
+                char *scratch, struct route *route) {
     struct url url;
-    if (!url_parse(text, default_https, &url) || url.path.length >= sizeof route->below)
+    if (!url_parse(text, default_https, &url))
         return false;
-    bool dots = url_has_dots(url.path);
-    if (dots) {
-        url.path.length = url_remove_dots(url.path, route->below);
-        url.path.text = route->below;
-    }
+    if (url_has_dots(url.path))
+        url.path = (struct slice){scratch, url_remove_dots(url.path, scratch)};
     const struct url *prefix = longest_prefix(settings, &url, &route->endpoint);
     if (!prefix)
         return false;
     route->https = url.https;
     route->userinfo = url.userinfo;
     route->query = url.query;
-    route->below_length = url.path.length - prefix->path.length;
-    memmove(route->below, url.path.text + prefix->path.length, route->below_length);
-    route->below[route->below_length] = '\0';
+    route->below =
+        (struct slice){url.path.text + prefix->path.length, url.path.length - prefix->path.length};
     return true;
 }
 
@@ -76,7 +72,7 @@ size_t route_url(const struct route *route, const struct backend *backend, bool 
         put(&writer, "@", 1);
     }
     put(&writer, rest, strlen(rest));
-    put(&writer, route->below, route->below_length);
+    put(&writer, route->below.text, route->below.length);
     put(&writer, route->query.text, route->query.length);
     if (!writer.size)
         return 0;

@@ -11,28 +11,25 @@
 
 #include "config/settings.h"
 
-/* Longest URL that is routed; a longer one is left alone. */
-#define ROUTE_URL_MAX 8192
-
 /* A URL of the program that belongs to an endpoint. */
 struct route {
     const struct endpoint *endpoint;
     bool https;            /* the scheme that the program asked with */
     struct slice userinfo; /* of the program's URL; empty if none */
     struct slice query;    /* with its '?', empty if none */
-    size_t below_length;
-    char below[ROUTE_URL_MAX]; /* the path below the logical prefix, without dot segments: empty
-                                  or from its '/' */
+    struct slice below;    /* the path below the logical prefix, without dot segments: empty, or
+                              from its '/' */
 };
 
 /*
  * Finds the endpoint of SETTINGS that URL belongs to: same scheme, host without case, port (a
  * missing one is the scheme's default) and the prefix's whole path segments; the longest prefix
  * wins. Dot segments are resolved first, so that they can't lead out of a prefix. DEFAULT_HTTPS
- * is for a URL without a scheme. Returns true and fills *ROUTE, whose slices point into URL; or
- * false if the URL is for no endpoint, or is one that only libcurl should judge.
+ * is for a URL without a scheme. Returns true and fills *ROUTE, whose slices point into URL or
+ * SCRATCH, which has room for the URL and its end; or false if the URL is for no endpoint, or is
+ * one that only libcurl should judge.
  */
-bool route_find(const struct settings *settings, const char *url, bool default_https,
+bool route_find(const struct settings *settings, const char *url, bool default_https, char *scratch,
                 struct route *route);
 
 /*

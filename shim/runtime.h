@@ -1,0 +1,43 @@
+/*
+ * What the shim holds for the whole process: the settings, a pool and the keys per endpoint.
+ *
+ * It is made at the first call that needs it, never at start-up, and is constant from then on.
+ */
+#ifndef SPILLWAY_SHIM_RUNTIME_H
+#define SPILLWAY_SHIM_RUNTIME_H
+
+#include <stdint.h>
+
+#include "config/settings.h"
+#include "shim/pool/pool.h"
+#include "shim/request/credentials.h"
+
+struct runtime_key {
+    enum credentials_state state;
+    char *line; /* "Name: value", or NULL */
+};
+
+struct runtime_endpoint {
+    struct pool *pool;
+    struct runtime_key *keys; /* one per backend */
+};
+
+struct runtime {
+    struct settings *settings;
+    struct runtime_endpoint *endpoints; /* one per endpoint of the settings */
+};
+
+/*
+ * The process's runtime, loaded by the first call; NULL if there are no settings, if they are
+ * bad (one line in the log says so, if there is a log), or if this program is not meant.
+ * Thread-safe; errno is kept.
+ */
+const struct runtime *runtime_get(void);
+
+/*
+ * A random number, uniform over 64 bits; not for secrets. SALT, such as the time, tells processes
+ * apart that were forked from one another. Thread-safe.
+ */
+uint64_t runtime_random(uint64_t salt);
+
+#endif
