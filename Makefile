@@ -15,7 +15,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual
 CFLAGS   ?= -O2 -g
 # The shim is loaded into musl programs as well; fortified entry points exist in glibc alone.
 BASE     := -std=gnu11 $(WARNINGS) -I. -fPIC -fvisibility=hidden -D_GNU_SOURCE -MMD -MP \
-            -U_FORTIFY_SOURCE -fno-strict-aliasing
+            -U_FORTIFY_SOURCE -fno-strict-aliasing -ftls-model=initial-exec
 ifdef SANITIZE
 OUT      := build/asan
 BASE     += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
@@ -48,11 +48,13 @@ $(OUT)/libspillway.so: $(call object,$(CORE) $(CURL)) shim/libspillway.map
 	  -Wl,--version-script=shim/libspillway.map -o $@ $(call object,$(CORE) $(CURL)) -l:libyaml.a
 
 $(OUT)/spillway: $(call object,$(CORE) $(COMMAND))
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lm
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lm
 
 # What the hooks call is tested in the runner; the hooks themselves only in programs that it starts.
-$(OUT)/unit-tests: $(call object,$(UNIT) $(CORE) $(filter-out %/hooks.c,$(CURL)))
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lcriterion -lm
+HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c)
+$(OUT)/unit-tests: $(call object,$(UNIT) $(CORE)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
+                   $(filter-out $(OUT)/obj/shim/command/main.o,$(call object,$(COMMAND)))
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lcriterion -lm
 
 # Clients of libcurl for the integration tests: programs as users have them, so never sanitized.
 build/programs/%: tests/programs/%.c

@@ -1,0 +1,45 @@
+/*
+ * A request body that the program gives piece by piece (CURLOPT_READFUNCTION, or a FILE), made
+ * repeatable: what was read is copied, up to a limit, and given again to the next attempt.
+ *
+ * The copy comes first and the program's own CURLOPT_SEEKFUNCTION only when the copy ran over its
+ * limit: a seek function may be there and yet fail, as curl's does on a pipe, and that is found
+ * out only when it is too late to hand over the response. Not thread-safe.
+ */
+#ifndef SPILLWAY_CURL_BODY_H
+#define SPILLWAY_CURL_BODY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shim/curl/options.h"
+
+struct body {
+    const struct options *options; /* the program's callbacks */
+    uint64_t limit;
+    char *copy;
+    size_t length, capacity;
+    size_t cursor; /* how much of the copy this attempt has been given */
+    bool ended;    /* the program has given all of it */
+    bool overrun;  /* more than the limit, or memory ran out: there is no copy */
+    bool touched;  /* the program's function was called since the last rewind */
+};
+
+/* Prepares for a transfer; nothing is allocated before something is read. */
+void body_start(struct body *body, const struct options *options, uint64_t limit);
+
+/* Frees the copy, wiping it. */
+void body_clear(struct body *body);
+
+/*
+ * Makes ready to give the body from its beginning. Returns false if that can't be done: the
+ * copy ran over its limit and the program can't go back either. Cheap if nothing was read.
+ */
+bool body_rewind(struct body *body);
+
+/* For CURLOPT_READFUNCTION and CURLOPT_SEEKFUNCTION, with the body as their data. */
+size_t body_read(char *out, size_t size, size_t count, void *body);
+int body_seek(void *body, curl_off_t offset, int origin);
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * The exported curl_easy_* functions. What is not ours goes to the libcurl that the caller would
+ * have reached without us.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include "shim/curl/handle.h"
+#include "shim/curl/transfer.h"
+#include "shim/runtime.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define CALLER __builtin_return_address(0)
+
+static CURL *hook_init(const void *caller) {
+    bool inner;
+    const struct libcurl *curl = libcurl_of(caller, &inner);
+    CURL *easy = curl ? curl->easy_init() : NULL;
+    /* libcurl's own handles are none of the program's, and it frees them behind our back */
+    if (easy && !inner && runtime_get())
+        handle_add(easy, curl);
+    return easy;
+}
+
+static CURLcode setopt_known(struct handle *handle, CURLoption option, void *value) {
+    CURLcode result = CURLE_OK;
+    if (!handle->aimed || !transfer_owns(handle->transfer, option))
+        result = handle->curl->easy_setopt(handle->easy, option, value);
+    if (result == CURLE_OK)
+        options_record(&handle->options, option, value);
+    return result;
+}
+
+/* Sleeps for t->wait_ns; false if the program's progress function ends the transfer. */
+static bool wait_for_backend(const struct transfer *t) {
+    const struct options *o = &t->handle->options;
+    uint64_t end = ledger_now() + t->wait_ns, now;
+    while ((now = ledger_now()) < end) {
+        int stop = 0;
+        if (!o->no_progress && o->xferinfo_function)
+            stop = o->xferinfo_function(o->progress_data, 0, 0, 0, 0);
+        else if (!o->no_progress && o->progress_function)
+            stop = o->progress_function(o->progress_data, 0, 0, 0, 0);
+        if (stop && stop != CURL_PROGRESSFUNC_CONTINUE)
+            return false;
+        /* libcurl, too, calls it about once a second */
+        uint64_t left = end - now, slice = left < 1000000000u ? left : 1000000000u;
+        struct timespec pause = {(time_t)(slice / 1000000000u), (long)(slice % 1000000000u)};
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static CURLcode perform_routed(struct handle *handle) {
+    struct transfer *t = handle->transfer;
+    CURLcode result = CURLE_OK;
+    int saved = errno;
+    do {
+        while (transfer_aim(t) == TRANSFER_WAIT)
+            if (!wait_for_backend(t)) {
+                transfer_end(t);
+                return CURLE_ABORTED_BY_CALLBACK;
+            }
+        errno = saved;
+        result = handle->curl->easy_perform(handle->easy);
+        saved = errno;
+    } while (transfer_continue(t, &result) == TRANSFER_RUN);
+    transfer_end(t);
+    errno = saved;
+    return result;
+}
+
+static CURL *duplicate_known(struct handle *handle) {
+    CURL *copy = handle->curl->easy_duphandle(handle->easy);
+    if (!copy)
+        return NULL;
+    if (handle->aimed)
+        transfer_clean_copy(handle->transfer, copy);
+    struct handle *record = handle_add(copy, handle->curl);
+    if (record)
+        options_copy(&record->options, &handle->options);
+    return copy;
+}
+
+static void reset_known(struct handle *handle) {
+    handle->curl->easy_reset(handle->easy);
+    uint64_t changes = handle->options.url_changes;
+    options_clear(&handle->options);
+    options_init(&handle->options);
+    handle->options.url_changes = changes + 1;
+}
+
+static void cleanup_known(struct handle *handle) {
+    CURL *easy = handle->easy;
+    const struct libcurl *curl = handle->curl;
+    handle_remove(handle); /* first: the address may be another thread's next handle */
+    curl->easy_cleanup(easy);
+}
+
+EXPORT CURL *curl_easy_init(void) {
+    return hook_init(CALLER);
+}
+
+EXPORT CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
+    va_list arguments;
+    va_start(arguments, option);
+    void *value = va_arg(arguments, void *);
+    va_end(arguments);
+    struct handle *handle = handle_find(easy);
+    if (handle)
+        return setopt_known(handle, option, value);
+    bool inner;
+    const struct libcurl *curl = libcurl_of(CALLER, &inner);
+    return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
+}
+
+EXPORT CURLcode curl_easy_perform(CURL *easy) {
+    struct handle *handle = handle_find(easy);
+    if (handle)
+        return transfer_begin(handle) ? perform_routed(handle) : handle->curl->easy_perform(easy);
+    bool inner;
+    const struct libcurl *curl = libcurl_of(CALLER, &inner);
+    return curl ? curl->easy_perform(easy) : CURLE_FAILED_INIT;
+}
+
+EXPORT CURL *curl_easy_duphandle(CURL *easy) {
+    bool inner;
+    const struct libcurl *curl = libcurl_of(CALLER, &inner);
+    struct handle *handle = handle_find(easy);
+    if (handle && !(inner && curl == handle->curl))
+        return duplicate_known(handle);
+    return curl ? curl->easy_duphandle(easy) : NULL;
+}
+
+EXPORT void curl_easy_reset(CURL *easy) {
+    struct handle *handle = handle_find(easy);
+    bool inner;
+    const struct libcurl *curl = handle ? NULL : libcurl_of(CALLER, &inner);
+    if (handle)
+        reset_known(handle);
+    else if (curl)
+        curl->easy_reset(easy);
+}
+
+EXPORT void curl_easy_cleanup(CURL *easy) {
+    struct handle *handle = handle_find(easy);
+    bool inner;
+    const struct libcurl *curl = handle ? NULL : libcurl_of(CALLER, &inner);
+    if (handle)
+        cleanup_known(handle);
+    else if (curl)
+        curl->easy_cleanup(easy);
+}

@@ -1,0 +1,116 @@
+/*
+ * What the program set on one of its handles, as far as an attempt has to know or put it back.
+ *
+ * libcurl has no getters, so each successful curl_easy_setopt is noted here. Pointers are the
+ * program's own, as libcurl keeps them too, except for the strings, which libcurl copies and
+ * so do we. Not thread-safe, like the handle itself.
+ */
+#ifndef SPILLWAY_CURL_OPTIONS_H
+#define SPILLWAY_CURL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shim/curl/libcurl.h"
+
+/* Options that make a handle unfit for routing while they are set: one bit each. */
+enum {
+    UNFIT_CONNECT_ONLY = 1 << 0,
+    UNFIT_CONNECT_TO = 1 << 1,
+    UNFIT_UNIX_SOCKET = 1 << 2,
+    UNFIT_ABSTRACT_SOCKET = 1 << 3,
+    UNFIT_PINNED_KEY = 1 << 4,
+    UNFIT_SIGV4 = 1 << 5,
+    UNFIT_REQUEST_TARGET = 1 << 6,
+    UNFIT_CURLU = 1 << 7,
+    UNFIT_PROTOCOL = 1 << 8, /* CURLOPT_DEFAULT_PROTOCOL is neither http nor https */
+    UNFIT_UNKNOWN = 1 << 9   /* memory ran out while noting something */
+};
+
+/* Options that hold credentials which libcurl itself turns into headers: one bit each. */
+enum {
+    AUTH_USERPWD = 1 << 0,
+    AUTH_USERNAME = 1 << 1,
+    AUTH_PASSWORD = 1 << 2,
+    AUTH_BEARER = 1 << 3,
+    AUTH_NETRC = 1 << 4
+};
+
+/* How the request's body comes to be, as libcurl's own state machine has it. */
+enum method { METHOD_GET, METHOD_POST, METHOD_UPLOAD, METHOD_MIME };
+
+struct options {
+    char *url;     /* NULL if not set */
+    char *scratch; /* as much room as `url` has, for its path without dot segments */
+    size_t url_capacity;
+    uint64_t url_changes; /* counts, so that what was made from the URL can be kept */
+    bool default_https;
+    unsigned unfit; /* UNFIT_... */
+    unsigned auth;  /* AUTH_... */
+    enum method method;
+    bool post_fields; /* a body in memory is set */
+
+    curl_write_callback write_function;
+    void *write_data; /* a FILE * if there is no function */
+    curl_write_callback header_function;
+    void *header_data;
+    curl_read_callback read_function;
+    void *read_data; /* a FILE * if there is no function */
+    curl_seek_callback seek_function;
+    void *seek_data;
+    curl_ioctl_callback ioctl_function;
+    void *ioctl_data;
+    curl_xferinfo_callback xferinfo_function;
+    curl_progress_callback progress_function;
+    void *progress_data; /* libcurl has one for both of these */
+    long no_progress;
+    struct curl_slist *headers;
+    const void *accept_encoding; /* not NULL: libcurl decodes bodies */
+
+    long timeout_ms;         /* 0: none */
+    long connect_timeout_ms; /* 0: libcurl's own of 300 s */
+    long port;
+    long http_auth;
+    long http_version;
+    long follow_location;
+    long include_headers; /* CURLOPT_HEADER */
+    long http09_allowed;
+    long fresh_connect;
+    long forbid_reuse;
+    long tcp_fastopen;
+    long keep_sending_on_error;
+    char *proxy;
+    char *pre_proxy;
+    char *protocols_text; /* CURLOPT_PROTOCOLS_STR, if that was set last */
+    long protocols;       /* CURLOPT_PROTOCOLS, if that was */
+    bool protocols_set;
+    curl_opensocket_callback open_function;
+    void *open_data;
+    curl_closesocket_callback close_function;
+    void *close_data;
+    curl_sockopt_callback sockopt_function;
+    void *sockopt_data;
+    curl_prereq_callback prereq_function;
+    void *prereq_data;
+};
+
+/* As a new handle has them. */
+void options_init(struct options *options);
+
+/* Frees what OPTIONS own, wiping what may hold a password. */
+void options_clear(struct options *options);
+
+/* Makes TO (cleared or new) a copy of FROM, as curl_easy_duphandle does. */
+void options_copy(struct options *to, const struct options *from);
+
+/*
+ * Notes that OPTION was set to VALUE, the vararg as it came, a long or function as a pointer.
+ * If memory runs out the handle becomes unfit.
+ */
+void options_record(struct options *options, CURLoption option, void *value);
+
+/* Whether the request takes its body from the program's CURLOPT_READFUNCTION (or a FILE). */
+bool options_reads_body(const struct options *options);
+
+#endif

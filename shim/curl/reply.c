@@ -1,0 +1,306 @@
+#include "shim/curl/reply.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Needs no resolver; nothing is ever sent to this address. */
+#define REPLY_URL "http://127.0.0.1/"
+
+void reply_init(struct reply *reply) {
+    *reply = (struct reply){NULL, 0, 0, -1, -1};
+}
+
+/* Text that grows; `failed` once memory ran out. */
+struct text {
+    char *bytes;
+    size_t length, capacity;
+    bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    if (length >= 0 && !text->failed && text->length + (size_t)length + 1 > text->capacity) {
+        size_t capacity = (text->length + (size_t)length + 1) * 2;
+        char *bytes = realloc(text->bytes, capacity);
+        if (bytes) {
+            text->bytes = bytes;
+            text->capacity = capacity;
+        }
+        text->failed = !bytes;
+    }
+    if (length >= 0 && !text->failed)
+        text->length += (size_t)vsnprintf(text->bytes + text->length, text->capacity - text->length,
+                                          format, again);
+    va_end(again);
+    va_end(arguments);
+}
+
+static void add_json(struct text *text, const char *value) {
+    for (; *value; value++) {
+        unsigned char c = (unsigned char)*value;
+        if (c == '"' || c == '\\')
+            add(text, "\\%c", c);
+        else if (c < ' ')
+            add(text, "\\u%04x", (unsigned)c);
+        else
+            add(text, "%c", c);
+    }
+}
+
+/* Seconds to one decimal, rounded up, without printf's locale. */
+static void add_seconds(struct text *text, uint64_t ns) {
+    uint64_t tenths = ns / 100000000 + (ns % 100000000 != 0);
+    add(text, "%llu.%llu s", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10));
+}
+
+static void add_backends(struct text *text, const struct pool *pool, uint64_t now) {
+    const struct endpoint *endpoint = pool_endpoint(pool);
+    for (size_t i = 0; i < endpoint->backend_count; i++) {
+        uint32_t reason;
+        char name[12];
+        uint64_t left = pool_cooling(pool, (int)i, now, &reason);
+        add(text, "%s", i ? ", " : "");
+        add_json(text, endpoint->backends[i].name);
+        if (left) {
+            add(text, " (%s, ", pool_reason_name(reason, name));
+            add_seconds(text, left);
+            add(text, ")");
+        } else {
+            add(text, " (tried)");
+        }
+    }
+}
+
+char *reply_exhausted(const struct pool *pool, uint64_t now, size_t *length) {
+    uint64_t soonest = pool_soonest(pool, now);
+    if (!soonest)
+        soonest =
+            1000000000; /* tried in vain just now: a client that comes at once gains nothing */
+    unsigned long long seconds = soonest / 1000000000 + (soonest % 1000000000 != 0);
+    unsigned long long ms = soonest / 1000000 + (soonest % 1000000 != 0);
+    struct text body = {0}, response = {0};
+    add(&body, "{\"error\": {\"message\": \"All backends of endpoint '");
+    add_json(&body, pool_endpoint(pool)->name);
+    add(&body, "' are exhausted: ");
+    add_backends(&body, pool, now);
+    add(&body,
+        ". Please retry after %llu second%s.\", \"type\": \"rate_limit_error\", "
+        "\"param\": null, \"code\": \"429\"}}\n",
+        seconds, seconds == 1 ? "" : "s");
+    if (!body.failed)
+        add(&response,
+            "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n"
+            "Content-Length: %zu\r\nRetry-After: %llu\r\nretry-after-ms: %llu\r\n"
+            "Server: spillway\r\nConnection: close\r\n\r\n%s",
+            body.length, seconds, ms, body.bytes);
+    free(body.bytes);
+    if (body.failed || response.failed) {
+        free(response.bytes);
+        return NULL;
+    }
+    *length = response.length;
+    return response.bytes;
+}
+
+/* A listener on a name that the kernel chooses, and its address. */
+static int listen_anywhere(struct sockaddr_un *address, socklen_t *length) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un any = {.sun_family = AF_UNIX};
+    *length = sizeof *address;
+    memset(address, 0, sizeof *address);
+    if (fd >= 0 && (bind(fd, (struct sockaddr *)&any, sizeof any.sun_family) < 0 ||
+                    listen(fd, 4) < 0 || getsockname(fd, (struct sockaddr *)address, length) < 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static void close_fd(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* Sends what fits. A SIGPIPE would be the program's death. */
+static void send_more(struct reply *reply) {
+    while (reply->peer >= 0 && reply->sent < reply->length) {
+        ssize_t sent = send(reply->peer, reply->response + reply->sent, reply->length - reply->sent,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent <= 0)
+            return;
+        reply->sent += (size_t)sent;
+    }
+    if (reply->peer >= 0)
+        shutdown(reply->peer, SHUT_WR); /* stay open for reading: the request is still to come */
+}
+
+/* libcurl has connected. Others could have, too: only this process is served. */
+static void accept_own(struct reply *reply) {
+    for (int i = 0; i < 4 && reply->peer < 0; i++) {
+        int fd = accept4(reply->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct ucred peer;
+        socklen_t length = sizeof peer;
+        if (fd < 0)
+            return;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid == getpid())
+            reply->peer = fd;
+        else
+            close(fd);
+    }
+}
+
+static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
+                                 struct curl_sockaddr *address) {
+    struct reply *reply = userdata;
+    struct sockaddr_un own;
+    socklen_t length;
+    (void)purpose;
+    close_fd(&reply->listener);
+    reply->listener = listen_anywhere(&own, &length);
+    if (reply->listener < 0)
+        return CURL_SOCKET_BAD;
+    address->family = AF_UNIX;
+    address->socktype = SOCK_STREAM;
+    address->protocol = 0;
+    address->addrlen = length;
+    /* libcurl has room for any address there: sizeof(struct sockaddr_storage) */
+    memcpy(&address->addr, &own, length);
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/*
+ * Before 7.80 there is no callback between connecting and sending, so libcurl is given one end of
+ * a pair and told that it is connected (not since then: 7.88 connects all the same).
+ */
+static curl_socket_t open_pair(void *userdata, curlsocktype purpose,
+                               struct curl_sockaddr *address) {
+    struct reply *reply = userdata;
+    int pair[2];
+    (void)purpose, (void)address;
+    if (reply->peer >= 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return CURL_SOCKET_BAD;
+    reply->peer = pair[1];
+    send_more(reply);
+    return pair[0];
+}
+
+static int already_connected(void *userdata, curl_socket_t fd, curlsocktype purpose) {
+    (void)userdata, (void)fd, (void)purpose;
+    return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+static int close_socket(void *userdata, curl_socket_t fd) {
+    (void)userdata;
+    return close(fd);
+}
+
+/* Connected, and nothing is sent yet: the response may well lie there before the request. */
+static int answer(void *userdata, char *remote, char *local, int remote_port, int local_port) {
+    struct reply *reply = userdata;
+    (void)remote, (void)local, (void)remote_port, (void)local_port;
+    accept_own(reply);
+    send_more(reply);
+    return reply->peer >= 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+void reply_aim(struct reply *reply, const struct handle *handle, char *response, size_t length) {
+    const struct libcurl *curl = handle->curl;
+    const struct options *o = &handle->options;
+    CURL *easy = handle->easy;
+    reply_init(reply);
+    bool listens = curl->easy_setopt(easy, CURLOPT_PREREQFUNCTION, answer) == CURLE_OK;
+    reply->response = response;
+    reply->length = length;
+    if (listens)
+        curl->easy_setopt(easy, CURLOPT_PREREQDATA, reply);
+    curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, listens ? open_socket : open_pair);
+    curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, reply);
+    curl->easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, listens ? NULL : already_connected);
+    curl->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, reply);
+    curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl->easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    curl->easy_setopt(easy, CURLOPT_PROXY, ""); /* also shuts out the environment's */
+    if (o->pre_proxy)
+        curl->easy_setopt(easy, CURLOPT_PRE_PROXY, NULL);
+    if (o->protocols_set)
+        curl->easy_setopt(easy, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTP);
+    if (o->http_version)
+        curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (o->tcp_fastopen)
+        curl->easy_setopt(easy, CURLOPT_TCP_FASTOPEN, 0L);
+    if (o->keep_sending_on_error)
+        curl->easy_setopt(easy, CURLOPT_KEEP_SENDING_ON_ERROR, 0L);
+    if (o->port)
+        curl->easy_setopt(easy, CURLOPT_PORT, 0L);
+    curl->easy_setopt(easy, CURLOPT_URL, REPLY_URL);
+}
+
+void reply_unset(const struct handle *handle, CURL *easy) {
+    const struct options *o = &handle->options;
+    CURLcode (*set)(CURL *, CURLoption, ...) = handle->curl->easy_setopt;
+    set(easy, CURLOPT_URL, o->url);
+    set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
+    set(easy, CURLOPT_PREREQDATA, o->prereq_data);
+    set(easy, CURLOPT_OPENSOCKETFUNCTION, o->open_function);
+    set(easy, CURLOPT_OPENSOCKETDATA, o->open_data);
+    set(easy, CURLOPT_SOCKOPTFUNCTION, o->sockopt_function);
+    set(easy, CURLOPT_SOCKOPTDATA, o->sockopt_data);
+    set(easy, CURLOPT_CLOSESOCKETFUNCTION, o->close_function);
+    set(easy, CURLOPT_CLOSESOCKETDATA, o->close_data);
+    set(easy, CURLOPT_FRESH_CONNECT, o->fresh_connect);
+    set(easy, CURLOPT_FORBID_REUSE, o->forbid_reuse);
+    set(easy, CURLOPT_PROXY, o->proxy);
+    if (o->pre_proxy)
+        set(easy, CURLOPT_PRE_PROXY, o->pre_proxy);
+    if (o->protocols_text)
+        set(easy, CURLOPT_PROTOCOLS_STR, o->protocols_text);
+    else if (o->protocols_set)
+        set(easy, CURLOPT_PROTOCOLS, o->protocols);
+    if (o->http_version)
+        set(easy, CURLOPT_HTTP_VERSION, o->http_version);
+    if (o->tcp_fastopen)
+        set(easy, CURLOPT_TCP_FASTOPEN, o->tcp_fastopen);
+    if (o->keep_sending_on_error)
+        set(easy, CURLOPT_KEEP_SENDING_ON_ERROR, o->keep_sending_on_error);
+    if (o->port)
+        set(easy, CURLOPT_PORT, o->port);
+}
+
+void reply_end(struct reply *reply, const struct handle *handle) {
+    close_fd(&reply->peer);
+    close_fd(&reply->listener);
+    free(reply->response);
+    reply_init(reply);
+    reply_unset(handle, handle->easy);
+}
+
+bool reply_owns(CURLoption option) {
+    switch ((int)option) {
+    case CURLOPT_URL:
+    case CURLOPT_PREREQFUNCTION:
+    case CURLOPT_PREREQDATA:
+    case CURLOPT_OPENSOCKETFUNCTION:
+    case CURLOPT_OPENSOCKETDATA:
+    case CURLOPT_SOCKOPTFUNCTION:
+    case CURLOPT_SOCKOPTDATA:
+    case CURLOPT_CLOSESOCKETFUNCTION:
+    case CURLOPT_CLOSESOCKETDATA:
+    case CURLOPT_FRESH_CONNECT:
+    case CURLOPT_FORBID_REUSE:
+    case CURLOPT_PROXY:
+        return true;
+    default:
+        return false;
+    }
+}

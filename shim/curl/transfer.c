@@ -1,0 +1,272 @@
+#include "shim/curl/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "shim/curl/attempt.h"
+#include "shim/curl/verdict.h"
+#include "shim/log.h"
+
+#define SECOND       1000000000ull
+#define SWALLOW_TIME SECOND /* for the body of a rejected response */
+
+static const struct endpoint *endpoint_of(const struct transfer *t) {
+    return pool_endpoint(t->live->pool);
+}
+
+static struct transfer *allocate(struct handle *handle) {
+    if (!handle->transfer) {
+        handle->transfer = calloc(1, sizeof *handle->transfer);
+        if (handle->transfer) {
+            handle->transfer->handle = handle;
+            reply_init(&handle->transfer->reply);
+        }
+    }
+    return handle->transfer;
+}
+
+void transfer_free(struct transfer *t) {
+    if (!t)
+        return;
+    gate_clear(&t->gate);
+    body_clear(&t->body);
+    free(t->url);
+    free(t->nodes);
+    free(t->answer);
+    free(t);
+}
+
+/* Whether the handle's URL is for an endpoint; looked at again only after it changed. */
+static bool route(struct handle *handle, const struct settings *settings) {
+    const struct options *o = &handle->options;
+    if (handle->routed_changes == o->url_changes)
+        return handle->routable;
+    struct route found;
+    handle->routable = route_find(settings, o->url, o->default_https, o->scratch, &found);
+    handle->routed_changes = o->url_changes;
+    if (handle->routable) {
+        struct transfer *t = allocate(handle);
+        if (t)
+            t->route = found;
+        else
+            handle->routable = false;
+    }
+    return handle->routable;
+}
+
+bool transfer_begin(struct handle *handle) {
+    const struct runtime *runtime = runtime_get();
+    const struct options *o = &handle->options;
+    if (!runtime || !o->url || o->unfit || handle->aimed || !route(handle, runtime->settings))
+        return false;
+    struct transfer *t = handle->transfer;
+    t->live = &runtime->endpoints[t->route.endpoint - runtime->settings->endpoints];
+    memset(&t->turn, 0, sizeof t->turn);
+    t->claim = -1;
+    t->attempts = 0;
+    t->waited_ns = 0;
+    t->stuck = false;
+    t->waits = 0;
+    t->applied = 0;
+    t->started = ledger_now();
+    t->deadline = o->timeout_ms > 0 ? t->started + (uint64_t)o->timeout_ms * (SECOND / 1000) : 0;
+    if (options_reads_body(o))
+        body_start(&t->body, o, endpoint_of(t)->replay_limit);
+    handle->aimed = true;
+    verdict_log_intercepted(t);
+    return true;
+}
+
+/* Stalled bodies and silent backends make no callbacks but this one. */
+static int watch(void *userdata, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                 curl_off_t up) {
+    struct transfer *t = userdata;
+    const struct options *o = &t->handle->options;
+    uint64_t now = ledger_now();
+    if (t->gate.state == GATE_SWALLOWING && now >= t->swallow_deadline) {
+        t->gate.cut = true;
+        return 1;
+    }
+    if (t->gate.state == GATE_HOLDING && verdict_is_silent(t, up_total, up, now)) {
+        t->silent = true;
+        return 1;
+    }
+    if (o->no_progress)
+        return 0;
+    if (o->xferinfo_function)
+        return o->xferinfo_function(o->progress_data, down_total, down, up_total, up);
+    if (o->progress_function)
+        return o->progress_function(o->progress_data, (double)down_total, (double)down,
+                                    (double)up_total, (double)up);
+    return CURL_PROGRESSFUNC_CONTINUE; /* libcurl's own meter */
+}
+
+static enum gate_opinion opinion(void *context, int status) {
+    return verdict_opinion(context, status);
+}
+
+static bool judge(void *context, int status) {
+    return verdict_judge(context, status);
+}
+
+static void hand_back(void *context) {
+    struct transfer *t = context;
+    if (!t->reported)
+        verdict_answered(t);
+    attempt_hand_back(t);
+}
+
+static void divert_body(void *context) {
+    struct transfer *t = context;
+    attempt_divert_body(t);
+    if (t->gate.state == GATE_SWALLOWING) {
+        t->swallow_deadline = ledger_now() + SWALLOW_TIME;
+        attempt_watch(t, watch);
+    }
+}
+
+static void intermediate(void *context, int status) {
+    struct transfer *t = context;
+    if (status >= 300 && status < 400 && verdict_leaves_origin(t))
+        attempt_drop_key(t);
+}
+
+static const struct gate_owner owner = {opinion, judge, hand_back, divert_body, intermediate};
+
+/* No backend is left: the kept answer of the last one, or a 429 of ours. */
+static void aim_reply(struct transfer *t) {
+    size_t length = t->answer_length;
+    char *response = t->answer;
+    t->answer = NULL;
+    t->backend = -1;
+    attempt_restore(t);
+    if (!response) {
+        response = reply_exhausted(t->live->pool, t->attempt_started, &length);
+        verdict_log_exhausted(t);
+    }
+    if (t->attempts > 0)
+        attempt_limit_time(t, t->attempt_started);
+    if (response)
+        reply_aim(&t->reply, t->handle, response, length);
+}
+
+static bool aim_backend(struct transfer *t) {
+    t->attempts++;
+    t->reported = t->silent = false;
+    t->quiet_since = 0;
+    t->uploaded = -1;
+    gate_start(&t->gate, &t->handle->options, &owner, t,
+               endpoint_of(t)->on_exhausted == EXHAUSTED_LAST);
+    /* the first attempt finds nothing to rewind; later ones were asked before the rejection */
+    if (options_reads_body(&t->handle->options) && !body_rewind(&t->body))
+        return false;
+    if (!attempt_aim(t))
+        return false;
+    if (endpoint_of(t)->first_byte_timeout_ns)
+        attempt_watch(t, watch);
+    t->claim = pool_begin(t->live->pool, t->backend);
+    return true;
+}
+
+/*
+ * Whether the program is to wait for the soonest backend, and for how long: until its cooldown
+ * ends, and a random while more that grows with each wait, so that waiters don't come back
+ * together. Not if that can't fit into max_wait or the program's own timeout.
+ */
+static bool shall_wait(struct transfer *t) {
+    const struct endpoint *endpoint = endpoint_of(t);
+    uint64_t now = ledger_now();
+    if (endpoint->on_exhausted != EXHAUSTED_WAIT)
+        return false;
+    uint64_t soonest = pool_soonest(t->live->pool, now);
+    uint64_t spread = (SECOND / 10) << (t->waits < 5 ? t->waits : 5);
+    uint64_t jitter = runtime_random(now) % spread;
+    uint64_t wait = soonest ? soonest + jitter : spread + jitter;
+    uint64_t limit = endpoint->max_wait_ns - t->waited_ns;
+    if (t->deadline && (t->deadline <= now || t->deadline - now < limit))
+        limit = t->deadline > now ? t->deadline - now : 0;
+    if (soonest >= limit)
+        return false;
+    t->wait_ns = wait < limit ? wait : limit;
+    t->waited_ns += t->wait_ns;
+    t->waits++;
+    memset(&t->turn, 0, sizeof t->turn); /* a round of its own */
+    verdict_log_waiting(t);
+    return true;
+}
+
+enum transfer_next transfer_aim(struct transfer *t) {
+    t->attempt_started = ledger_now();
+    for (;;) {
+        t->backend = t->stuck ? -1
+                              : pool_choose(t->live->pool, &t->turn, t->attempt_started,
+                                            runtime_random(t->attempt_started));
+        if (t->backend < 0)
+            break;
+        if (aim_backend(t))
+            return TRANSFER_RUN;
+        pool_bar(&t->turn, t->backend);
+    }
+    if (!t->stuck && shall_wait(t))
+        return TRANSFER_WAIT;
+    aim_reply(t);
+    return TRANSFER_RUN;
+}
+
+/* Keeps what the program gets if this was the last answer of all. */
+static void keep_answer(struct transfer *t) {
+    size_t length = 0;
+    char *answer = gate_answer(&t->gate, t->handle->options.accept_encoding != NULL, &length);
+    if (answer) {
+        free(t->answer);
+        t->answer = answer;
+        t->answer_length = length;
+    }
+}
+
+enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
+    if (t->backend < 0)
+        return TRANSFER_DONE;
+    pool_end(t->live->pool, t->claim);
+    t->claim = -1;
+    if (t->gate.state == GATE_HOLDING && *result == CURLE_OK && !gate_conclude(&t->gate)) {
+        *result = CURLE_WRITE_ERROR;
+        return TRANSFER_DONE;
+    }
+    switch (verdict_of_attempt(t, *result)) {
+    case VERDICT_STUCK:
+        t->stuck = true; /* as if no backend were left */
+        return TRANSFER_RUN;
+    case VERDICT_NEXT:
+        keep_answer(t);
+        return TRANSFER_RUN;
+    case VERDICT_OVER:
+        break;
+    }
+    t->reported = true;
+    gate_flush(&t->gate);
+    return TRANSFER_DONE;
+}
+
+void transfer_end(struct transfer *t) {
+    if (t->reply.response)
+        reply_end(&t->reply, t->handle);
+    pool_end(t->live->pool, t->claim);
+    t->claim = -1;
+    attempt_restore(t);
+    body_clear(&t->body);
+    free(t->answer);
+    t->answer = NULL;
+    t->handle->aimed = false;
+}
+
+bool transfer_owns(const struct transfer *t, CURLoption option) {
+    return attempt_owns(t, option) || (t->reply.response && reply_owns(option));
+}
+
+void transfer_clean_copy(const struct transfer *t, CURL *copy) {
+    if (t->reply.response)
+        reply_unset(t->handle, copy);
+    attempt_unset(t, copy);
+}

@@ -1,0 +1,98 @@
+/*
+ * A routed transfer: the attempts that together answer one request of the program.
+ *
+ * The callers are the hooks that let libcurl run (perform, and the multi functions):
+ *
+ *     if (!transfer_begin(handle)) -> the real function, nothing else
+ *     do {
+ *         while (transfer_aim(t) == TRANSFER_WAIT)
+ *             sleep for t->wait_ns;
+ *         result = the real function;
+ *     } while (transfer_continue(t, &result) == TRANSFER_RUN);
+ *     transfer_end(t)
+ *
+ * Not thread-safe, like the handle itself.
+ */
+#ifndef SPILLWAY_CURL_TRANSFER_H
+#define SPILLWAY_CURL_TRANSFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/curl/body.h"
+#include "shim/curl/gate.h"
+#include "shim/curl/handle.h"
+#include "shim/curl/reply.h"
+#include "shim/request/route.h"
+#include "shim/runtime.h"
+
+enum transfer_next {
+    TRANSFER_RUN,  /* from transfer_aim: let libcurl run; else: aim once more */
+    TRANSFER_WAIT, /* nothing is aimed: aim again after transfer->wait_ns */
+    TRANSFER_DONE
+};
+
+struct transfer {
+    struct handle *handle;
+    struct route route; /* valid while handle->routed_changes is that of the options */
+    const struct runtime_endpoint *live;
+    struct pool_turn turn;
+    int backend;                       /* of the attempt at hand; -1: the reply */
+    int claim;                         /* see pool_begin */
+    int attempts;                      /* begun so far */
+    bool reported;                     /* the pool knows what became of this attempt */
+    bool silent;                       /* first_byte_timeout ended it */
+    bool stuck;                        /* the request cannot be made again */
+    uint64_t started, attempt_started; /* ledger_now() */
+    uint64_t deadline;                 /* of the program's own timeout; 0: none */
+    uint64_t quiet_since;              /* no upload since; 0 before the request is on its way */
+    curl_off_t uploaded;               /* as of quiet_since */
+    uint64_t swallow_deadline;
+    uint64_t wait_ns;   /* for TRANSFER_WAIT */
+    uint64_t waited_ns; /* so far */
+    unsigned waits;
+
+    /* What is ours on the handle, see attempt.c */
+    unsigned applied;
+    char *url;
+    size_t url_capacity;
+    struct curl_slist *nodes; /* the attempt's header list: nodes are ours, texts the program's */
+    size_t node_capacity;
+    struct curl_slist *headers_without_key;
+    bool key_sent;
+
+    struct gate gate;
+    struct body body;
+    struct reply reply;
+    char *answer; /* the last rejected response, kept for on_exhausted: last */
+    size_t answer_length;
+};
+
+/*
+ * Whether the transfer that HANDLE is about to make is for an endpoint and can be routed. If so
+ * handle->transfer is ready and handle->aimed set, until transfer_end.
+ */
+bool transfer_begin(struct handle *handle);
+
+/* Aims the handle at the next backend, or at the reply if none is left and none is waited for. */
+enum transfer_next transfer_aim(struct transfer *transfer);
+
+/* The attempt ended with *RESULT: what now? May change *RESULT if the transfer is done. */
+enum transfer_next transfer_continue(struct transfer *transfer, CURLcode *result);
+
+/* Gives the handle back to the program as it was. */
+void transfer_end(struct transfer *transfer);
+
+/*
+ * The program sets OPTION while the transfer runs, from a callback. Returns whether it is one of
+ * those that are ours at the moment: then it is to be noted only, and takes effect at the end.
+ */
+bool transfer_owns(const struct transfer *transfer, CURLoption option);
+
+/* Puts the program's values in place on COPY, a duplicate of the handle made in mid-transfer. */
+void transfer_clean_copy(const struct transfer *transfer, CURL *copy);
+
+/* Frees TRANSFER; NULL is allowed. */
+void transfer_free(struct transfer *transfer);
+
+#endif

@@ -1,0 +1,297 @@
+#include "shim/curl/verdict.h"
+
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "shim/log.h"
+
+static const struct endpoint *endpoint_of(const struct transfer *t) {
+    return pool_endpoint(t->live->pool);
+}
+
+static const struct backend *backend_of(const struct transfer *t) {
+    return &endpoint_of(t)->backends[t->backend];
+}
+
+static bool retries_status(const struct endpoint *endpoint, int status) {
+    return status >= 100 && status <= 599 &&
+           (endpoint->retry_on.status[status / 64] >> (status % 64) & 1);
+}
+
+static bool retries_reason(const struct endpoint *endpoint, uint32_t reason, bool silent) {
+    switch (reason) {
+    case REASON_CONNECT:
+        return endpoint->retry_on.connect;
+    case REASON_RESET:
+        return endpoint->retry_on.reset;
+    case REASON_TIMEOUT:
+        /* whoever sets first_byte_timeout wants the request to go on after it */
+        return silent || endpoint->retry_on.timeout;
+    default:
+        return false;
+    }
+}
+
+static long get_long(const struct transfer *t, CURLINFO info) {
+    long value = 0;
+    t->handle->curl->easy_getinfo(t->handle->easy, info, &value);
+    return value;
+}
+
+/* Whether the block with STATUS is a proxy's answer to CONNECT, not a response. */
+static bool is_proxy_block(const struct transfer *t, int status) {
+    return get_long(t, CURLINFO_HTTP_CONNECTCODE) == status &&
+           get_long(t, CURLINFO_RESPONSE_CODE) != status;
+}
+
+enum gate_opinion verdict_opinion(const struct transfer *t, int status) {
+    const struct options *o = &t->handle->options;
+    if (status < 200 || is_proxy_block(t, status))
+        return GATE_INTERMEDIATE;
+    if (status >= 300 && status < 400 && o->follow_location)
+        return GATE_INTERMEDIATE;
+    if (status == 407 || (status == 401 && (o->auth || t->route.userinfo.length)))
+        return GATE_INTERMEDIATE;
+    return retries_status(endpoint_of(t), status) ? GATE_LATER : GATE_ACCEPT;
+}
+
+static void log_attempt(const struct transfer *t, int status, const char *error, CURLcode result) {
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "attempt");
+    if (!line.wanted)
+        return;
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    log_text(&line, "backend", backend_of(t)->name);
+    log_number(&line, "attempt", t->attempts);
+    if (status)
+        log_number(&line, "status", status);
+    if (error)
+        log_text(&line, "error", error);
+    if (result)
+        log_number(&line, "curl", result);
+    log_milliseconds(&line, "ms", ledger_now() - t->attempt_started);
+    log_end(&line);
+}
+
+static void log_backend(const struct transfer *t, enum log_level level, const char *event,
+                        const char *reason, uint64_t ns) {
+    struct log_line line;
+    log_begin(&line, level, event);
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    log_text(&line, "backend", backend_of(t)->name);
+    if (reason) {
+        log_text(&line, "reason", reason);
+        log_seconds(&line, "seconds", ns);
+    }
+    log_end(&line);
+}
+
+void verdict_answered(struct transfer *t) {
+    t->reported = true;
+    log_attempt(t, t->gate.status, NULL, CURLE_OK);
+    if (pool_succeeded(t->live->pool, t->backend, ledger_now()))
+        log_backend(t, LOG_WARN, "recovered", NULL, 0);
+}
+
+static void report_failure(struct transfer *t, uint32_t reason, bool at_once, uint64_t cooldown) {
+    char name[12];
+    t->reported = true;
+    uint64_t left =
+        pool_failed(t->live->pool, &t->turn, t->backend, reason, at_once, cooldown, ledger_now());
+    if (left)
+        log_backend(t, LOG_WARN, "cooldown", pool_reason_name(reason, name), left);
+}
+
+static void read_hint(void *hints, const char *line, size_t length) {
+    cooldown_header(hints, line, length);
+}
+
+/* Tells the pool of the failed response that the gate holds or has swallowed. */
+static void report_response(struct transfer *t) {
+    const struct endpoint *endpoint = endpoint_of(t);
+    struct cooldown_hints hints;
+    uint32_t reason = (uint32_t)t->gate.status;
+    enum cooldown_kind kind =
+        reason == 429 ? cooldown_kind(t->gate.body, t->gate.body_length) : COOLDOWN_NORMAL;
+    log_attempt(t, t->gate.status, NULL, CURLE_OK);
+    if (kind == COOLDOWN_TOO_LARGE) {
+        t->reported = true;
+        pool_bar(&t->turn, t->backend);
+        return;
+    }
+    cooldown_reset(&hints);
+    gate_each_line(&t->gate, read_hint, &hints);
+    uint64_t cooldown = cooldown_duration(&hints, t->gate.body, t->gate.body_length, time(NULL),
+                                          endpoint->cooldown_ns, endpoint->max_cooldown_ns);
+    if (kind == COOLDOWN_QUOTA) {
+        reason = REASON_QUOTA;
+        cooldown = endpoint->max_cooldown_ns;
+    }
+    report_failure(t, reason, t->gate.status == 429, cooldown);
+}
+
+/* Whether the request can be made once more from its beginning. */
+static bool is_repeatable(struct transfer *t) {
+    return !options_reads_body(&t->handle->options) || body_rewind(&t->body);
+}
+
+bool verdict_judge(struct transfer *t, int status) {
+    const struct endpoint *endpoint = endpoint_of(t);
+    if (!retries_status(endpoint, status))
+        return true;
+    bool last = endpoint->on_exhausted == EXHAUSTED_LAST &&
+                !pool_has_another(t->live->pool, &t->turn, t->backend, ledger_now());
+    if (!last && is_repeatable(t))
+        return false;
+    report_response(t);
+    return true;
+}
+
+/* The program's own clock has run out, whatever else there is to say. */
+static bool is_out_of_time(const struct transfer *t, CURLcode result) {
+    return result == CURLE_OPERATION_TIMEDOUT && t->deadline && ledger_now() >= t->deadline;
+}
+
+/* The class of an error before any response, 0 if it is not the backend's. */
+static uint32_t reason_of(const struct transfer *t, CURLcode result) {
+    curl_off_t sent_at = 0;
+    switch ((int)result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_QUIC_CONNECT_ERROR:
+    case CURLE_GOT_NOTHING:
+        return REASON_CONNECT;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_HTTP3:
+        /* a proxy that refused its tunnel ends like this as well */
+        return get_long(t, CURLINFO_HTTP_CONNECTCODE) / 100 <= 2 ? REASON_RESET : 0;
+    case CURLE_OPERATION_TIMEDOUT:
+        t->handle->curl->easy_getinfo(t->handle->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
+        return sent_at > 0 ? REASON_TIMEOUT : REASON_CONNECT;
+    case CURLE_ABORTED_BY_CALLBACK:
+        return t->silent ? REASON_TIMEOUT : 0;
+    default:
+        return 0;
+    }
+}
+
+static enum verdict of_error(struct transfer *t, CURLcode result) {
+    char name[12];
+    uint32_t reason = 0;
+    if (!gate_has_response(&t->gate) && !is_out_of_time(t, result))
+        reason = reason_of(t, result);
+    log_attempt(t, 0, reason ? pool_reason_name(reason, name) : "error", result);
+    if (result == CURLE_SEND_FAIL_REWIND && t->attempts > 1)
+        return VERDICT_STUCK;
+    if (!retries_reason(endpoint_of(t), reason, t->silent))
+        return VERDICT_OVER;
+    report_failure(t, reason, false, endpoint_of(t)->cooldown_ns);
+    return is_repeatable(t) ? VERDICT_NEXT : VERDICT_OVER;
+}
+
+enum verdict verdict_of_attempt(struct transfer *t, CURLcode result) {
+    switch (t->gate.state) {
+    case GATE_HOLDING:
+        return of_error(t, result);
+    case GATE_SWALLOWING:
+        if (!t->reported)
+            report_response(t);
+        /* the program itself may have ended it meanwhile, by a callback or its clock */
+        return (result == CURLE_ABORTED_BY_CALLBACK && !t->gate.cut) || is_out_of_time(t, result)
+                   ? VERDICT_OVER
+                   : VERDICT_NEXT;
+    default:
+        return VERDICT_OVER;
+    }
+}
+
+bool verdict_is_silent(struct transfer *t, curl_off_t up_total, curl_off_t up, uint64_t now) {
+    uint64_t limit = endpoint_of(t)->first_byte_timeout_ns;
+    if (!limit || gate_has_response(&t->gate))
+        return false;
+    if (up != t->uploaded) {
+        t->uploaded = up;
+        t->quiet_since = 0;
+    }
+    if (t->quiet_since)
+        return now - t->quiet_since >= limit;
+    curl_off_t sent_at = 0;
+    t->handle->curl->easy_getinfo(t->handle->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
+    if (sent_at > 0 && up >= up_total)
+        t->quiet_since = now;
+    return false;
+}
+
+/* The value of the Location header of a block. */
+struct location {
+    char url[2048];
+    bool found, too_long;
+};
+
+static void find_location(void *userdata, const char *line, size_t length) {
+    struct location *location = userdata;
+    if (length < 9 || strncasecmp(line, "location:", 9) != 0)
+        return;
+    const char *start = line + 9, *end = line + length;
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (end > start && (unsigned char)end[-1] <= ' ')
+        end--;
+    location->found = true;
+    location->too_long = (size_t)(end - start) >= sizeof location->url;
+    if (!location->too_long) {
+        memcpy(location->url, start, (size_t)(end - start));
+        location->url[end - start] = '\0';
+    }
+}
+
+bool verdict_leaves_origin(const struct transfer *t) {
+    struct location location = {.found = false};
+    struct url here, there;
+    gate_each_line(&t->gate, find_location, &location);
+    if (!location.found)
+        return false;
+    if (location.too_long || !url_parse(t->url, false, &here))
+        return true;
+    size_t scheme = strcspn(location.url, ":/?#");
+    bool absolute = location.url[scheme] == ':';
+    bool network_path = strncmp(location.url, "//", 2) == 0;
+    if (!absolute && !network_path)
+        return strchr(location.url, '\\') != NULL; /* readers differ about these */
+    /* what can't be read for sure counts as foreign */
+    return !url_parse(location.url + (network_path ? 2 : 0), here.https, &there) ||
+           !url_same_origin(&here, &there);
+}
+
+void verdict_log_intercepted(const struct transfer *t) {
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "intercepted");
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    /* the query may hold a secret */
+    log_slice(&line, "path", t->route.below.text, t->route.below.length);
+    log_end(&line);
+}
+
+void verdict_log_exhausted(const struct transfer *t) {
+    struct log_line line;
+    log_begin(&line, LOG_WARN, "exhausted");
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    log_number(&line, "attempts", t->attempts);
+    log_seconds(&line, "seconds", pool_soonest(t->live->pool, ledger_now()));
+    log_end(&line);
+}
+
+void verdict_log_waiting(const struct transfer *t) {
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "waiting");
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    log_seconds(&line, "seconds", t->wait_ns);
+    log_end(&line);
+}

@@ -1,0 +1,40 @@
+/*
+ * What an attempt's outcome means: for the program, for the pool, for the log.
+ *
+ * These are the rules; transfer.c carries them out. Not thread-safe, like the transfer.
+ */
+#ifndef SPILLWAY_CURL_VERDICT_H
+#define SPILLWAY_CURL_VERDICT_H
+
+#include "shim/curl/transfer.h"
+
+enum verdict {
+    VERDICT_OVER, /* the transfer ends as libcurl ended it */
+    VERDICT_NEXT, /* the attempt failed and the pool knows; the program has seen nothing of it */
+    VERDICT_STUCK /* as NEXT, but the request can't be made once more */
+};
+
+/* See struct gate_owner. */
+enum gate_opinion verdict_opinion(const struct transfer *transfer, int status);
+bool verdict_judge(struct transfer *transfer, int status);
+
+/* The response is accepted: tells pool and log. */
+void verdict_answered(struct transfer *transfer);
+
+/* The attempt ended with RESULT. */
+enum verdict verdict_of_attempt(struct transfer *transfer, CURLcode result);
+
+/*
+ * Whether the backend has been silent for first_byte_timeout at NOW, given the upload's total
+ * (0: unknown) and progress in bytes; called again and again.
+ */
+bool verdict_is_silent(struct transfer *transfer, curl_off_t up_total, curl_off_t up, uint64_t now);
+
+/* Whether the redirect that the gate holds leads to another origin than the attempt's. */
+bool verdict_leaves_origin(const struct transfer *transfer);
+
+void verdict_log_intercepted(const struct transfer *transfer);
+void verdict_log_exhausted(const struct transfer *transfer);
+void verdict_log_waiting(const struct transfer *transfer);
+
+#endif

@@ -1,0 +1,279 @@
+/* The mock's paths, the requests that it reads, and the forms of its answers and errors. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shim/command/mock_api.h"
+#include "shim/command/mock_error.h"
+
+#define MS UINT64_C(1000000)
+#define S  (1000 * MS)
+
+/* --- paths --------------------------------------------------------------------------------- */
+
+Test(mock_api, finds_the_operation_by_the_end_of_the_path) {
+    static const struct {
+        const char *method, *target;
+        enum mock_operation operation;
+        enum mock_dialect dialect;
+        const char *name;
+    } cases[] = {
+        {"POST", "/v1/chat/completions", MOCK_CHAT, MOCK_OPENAI, ""},
+        {"POST", "/chat/completions", MOCK_CHAT, MOCK_OPENAI, ""},
+        {"POST", "/openai/v1/chat/completions", MOCK_CHAT, MOCK_AZURE, ""},
+        {"POST", "/openai/deployments/gpt4/chat/completions?api-version=2024-10-21", MOCK_CHAT,
+         MOCK_AZURE, "gpt4"},
+        {"POST", "/a/prefix/openai/deployments/gpt4/completions?api-version=1", MOCK_COMPLETIONS,
+         MOCK_AZURE, "gpt4"},
+        {"POST", "/v1/completions", MOCK_COMPLETIONS, MOCK_OPENAI, ""},
+        {"POST", "/team/v1/embeddings", MOCK_EMBEDDINGS, MOCK_OPENAI, ""},
+        {"GET", "/v1/models", MOCK_MODELS, MOCK_OPENAI, ""},
+        {"HEAD", "/v1/models", MOCK_MODELS, MOCK_OPENAI, ""},
+        {"GET", "/v1/models/gpt-4", MOCK_MODEL, MOCK_OPENAI, "gpt-4"},
+        {"GET", "/openai/models?api-version=1", MOCK_MODELS, MOCK_AZURE, ""},
+        {"POST", "http://api.example/v1/chat/completions", MOCK_CHAT, MOCK_OPENAI, ""},
+        {"GET", "/v1/chat/completions", MOCK_WRONG_METHOD, MOCK_OPENAI, ""},
+        {"POST", "/v1/models", MOCK_WRONG_METHOD, MOCK_OPENAI, ""},
+        {"POST", "/v1/files", MOCK_UPLOAD, MOCK_OPENAI, ""},
+        {"PUT", "/v1/files/a.bin", MOCK_UPLOAD, MOCK_OPENAI, ""},
+        {"POST", "/openai/deployments/whisper/audio/transcriptions", MOCK_UPLOAD, MOCK_AZURE,
+         "whisper"},
+        {"POST", "/", MOCK_UNKNOWN, MOCK_OPENAI, ""},
+        {"GET", "/", MOCK_UNKNOWN, MOCK_OPENAI, ""},
+        {"GET", "/v1/nothing", MOCK_UNKNOWN, MOCK_OPENAI, ""},
+        {"GET", "/v1/models/a/b", MOCK_UNKNOWN, MOCK_OPENAI, ""},
+        {"POST", "/v1/files?path=/chat/completions", MOCK_UPLOAD, MOCK_OPENAI, ""},
+        {"POST", "/v1/xchat/completions", MOCK_COMPLETIONS, MOCK_OPENAI, ""},
+        {"POST", "/openai/deployments/a\"b\\c/embeddings", MOCK_EMBEDDINGS, MOCK_AZURE, "a_b_c"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mock_route route;
+        mock_route_parse(cases[i].method, cases[i].target, MOCK_ANY, &route);
+        cr_expect_eq(route.operation, cases[i].operation, "%s %s", cases[i].method,
+                     cases[i].target);
+        cr_expect_eq(route.dialect, cases[i].dialect, "%s", cases[i].target);
+        cr_expect_str_eq(route.name, cases[i].name, "%s", cases[i].target);
+    }
+}
+
+Test(mock_api, a_dialect_that_is_set_wins_over_the_path) {
+    struct mock_route route;
+    mock_route_parse("POST", "/v1/chat/completions", MOCK_AZURE, &route);
+    cr_expect_eq(route.dialect, MOCK_AZURE);
+    mock_route_parse("POST", "/openai/v1/chat/completions", MOCK_OPENAI, &route);
+    cr_expect_eq(route.dialect, MOCK_OPENAI);
+}
+
+Test(mock_api, takes_paths_of_any_length) {
+    char target[5000];
+    struct mock_route route;
+    memset(target, 'a', sizeof target);
+    target[0] = '/';
+    memcpy(target + sizeof target - 15, "/v1/embeddings", 15);
+    mock_route_parse("POST", target, MOCK_ANY, &route);
+    cr_expect_eq(route.operation, MOCK_EMBEDDINGS);
+}
+
+Test(mock_api, finds_model_and_stream_at_the_top_alone) {
+    static const struct {
+        const char *body, *model;
+        bool stream;
+    } cases[] = {
+        {"{\"model\":\"gpt-4\"}", "gpt-4", false},
+        {"{ \"stream\" : true , \"model\" : \"gpt-4\" }", "gpt-4", true},
+        {"{\"messages\":[{\"model\":\"no\",\"stream\":true}],\"model\":\"yes\"}", "yes", false},
+        {"{\"a\":{\"model\":\"no\"},\"stream\":false}", "", false},
+        {"{\"x\":\"model\",\"y\":\"stream\"}", "", false},
+        {"{\"model\":4,\"stream\":\"true\"}", "", false},
+        {"{\"model\":\"a\\\"b\"}", "a\\\"b", false},
+        {"{\"model\":\"\"}", "", false},
+        {"{\"model\":\"cut\",\"stream\":true,\"messages\":[{\"content\":\"abc", "cut", true},
+        {"{\"model\":\"cu", "", false},
+        {"[{\"model\":\"no\"}]", "", false},
+        {"--boundary\r\nmodel", "", false},
+        {"", "", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mock_question question;
+        size_t length = strlen(cases[i].body);
+        /* Without the terminator, so that a sanitizer sees a read beyond the end. */
+        char *body = malloc(length + (length == 0));
+        cr_assert_not_null(body);
+        memcpy(body, cases[i].body, length);
+        mock_question_parse(body, length, &question);
+        cr_expect_str_eq(question.model, cases[i].model, "%s", cases[i].body);
+        cr_expect_eq(question.stream, cases[i].stream, "%s", cases[i].body);
+        free(body);
+    }
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+static bool holds(const char *text, const char *part) {
+    return strstr(text, part) != NULL;
+}
+
+Test(mock_api, names_mock_and_model_in_each_answer) {
+    static const struct {
+        enum mock_operation operation;
+        const char *parts[3];
+    } cases[] = {
+        {MOCK_CHAT, {"\"object\":\"chat.completion\"", "\"content\":\"east answers\"", "usage"}},
+        {MOCK_COMPLETIONS, {"\"text_completion\"", "\"text\":\"east answers\"", "usage"}},
+        {MOCK_EMBEDDINGS, {"\"embedding\":[", "\"model\":\"gpt-4\"", "usage"}},
+        {MOCK_MODELS, {"\"object\":\"list\"", "\"owned_by\":\"east\"", "gpt-4"}},
+        {MOCK_MODEL, {"\"object\":\"model\"", "\"owned_by\":\"east\"", "\"id\":\"gpt-4\""}},
+        {MOCK_UPLOAD, {"\"object\":\"file\"", "\"bytes\":40", "east"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mock_answer answer = {.operation = cases[i].operation,
+                                     .dialect = MOCK_OPENAI,
+                                     .mock = "east",
+                                     .model = "gpt-4",
+                                     .number = 1,
+                                     .body_length = 40,
+                                     .tokens = 2};
+        size_t length = 0;
+        char *body = mock_answer_body(&answer, &length);
+        cr_assert_not_null(body);
+        cr_expect_eq(strlen(body), length);
+        for (size_t j = 0; j < 3; j++)
+            cr_expect(holds(body, cases[i].parts[j]), "%s in %s", cases[i].parts[j], body);
+        free(body);
+    }
+}
+
+Test(mock_api, streams_a_word_per_event_and_done) {
+    static const char *const parts[] = {"\"content\":\"east\"}", "\"content\":\" answers\"}",
+                                        "data: [DONE]\n\n"};
+    struct mock_answer answer = {
+        .operation = MOCK_CHAT, .mock = "east", .model = "gpt-4", .number = 1, .tokens = 2};
+    for (unsigned i = 0; i < 3; i++) {
+        size_t length = 0;
+        char *event = mock_answer_event(&answer, i, 1700000000.25, &length);
+        cr_assert_not_null(event);
+        cr_expect_eq(strlen(event), length);
+        cr_expect(strncmp(event, "data: ", 6) == 0 && holds(event, "\n\n"));
+        cr_expect(holds(event, parts[i]), "%s in %s", parts[i], event);
+        cr_expect_eq(holds(event, "\"finish_reason\":\"stop\""), i == 1);
+        cr_expect_eq(holds(event, "\"sent\":1700000000.250000"), i < 2);
+        free(event);
+    }
+}
+
+Test(mock_error, has_the_forms_of_the_providers) {
+    static const struct {
+        enum mock_dialect dialect;
+        int status;
+        enum mock_cause cause;
+        uint64_t wait;
+        const char *part;
+    } cases[] = {
+        {MOCK_AZURE, 429, MOCK_USUAL, 6 * S, "\"code\":\"429\""},
+        {MOCK_AZURE, 429, MOCK_USUAL, 6 * S, "Please retry after 6 seconds."},
+        {MOCK_AZURE, 429, MOCK_USUAL, 300 * MS, "Please retry after 1 second."},
+        {MOCK_AZURE, 429, MOCK_USUAL, 0, "Please retry after 0 seconds."},
+        {MOCK_OPENAI, 429, MOCK_USUAL, 20 * MS, "Please try again in 20ms."},
+        {MOCK_OPENAI, 429, MOCK_USUAL, 4 * S, "\"code\":\"rate_limit_exceeded\""},
+        {MOCK_OPENAI, 429, MOCK_QUOTA, 0, "\"type\":\"insufficient_quota\""},
+        {MOCK_AZURE, 429, MOCK_QUOTA, 0, "\"code\":\"insufficient_quota\""},
+        {MOCK_OPENAI, 429, MOCK_TOO_LARGE, 0, "Request too large for gpt-4"},
+        {MOCK_AZURE, 404, MOCK_USUAL, 0, "\"code\":\"DeploymentNotFound\""},
+        {MOCK_AZURE, 404, MOCK_NO_RESOURCE, 0, "Resource not found"},
+        {MOCK_OPENAI, 404, MOCK_USUAL, 0, "The model `gpt-4` does not exist"},
+        {MOCK_AZURE, 400, MOCK_USUAL, 0, "ResponsibleAIPolicyViolation"},
+        {MOCK_OPENAI, 401, MOCK_USUAL, 0, "\"code\":\"invalid_api_key\""},
+        {MOCK_OPENAI, 500, MOCK_USUAL, 0, "\"type\":\"server_error\""},
+        {MOCK_AZURE, 503, MOCK_USUAL, 0, "temporarily unable"},
+        {MOCK_AZURE, 418, MOCK_USUAL, 0, "\"code\":\"418\""},
+        {MOCK_OPENAI, 599, MOCK_USUAL, 0, "\"type\":\"server_error\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mock_error error = {.dialect = cases[i].dialect,
+                                   .status = cases[i].status,
+                                   .cause = cases[i].cause,
+                                   .model = "gpt-4",
+                                   .operation = "ChatCompletions_Create",
+                                   .wait_ns = cases[i].wait};
+        size_t length = 0;
+        char *body = mock_error_body(&error, &length);
+        cr_assert_not_null(body);
+        cr_expect_eq(strlen(body), length);
+        cr_expect(holds(body, cases[i].part), "%s in %s", cases[i].part, body);
+        free(body);
+    }
+}
+
+Test(mock_error, is_silent_about_a_time_that_it_does_not_know) {
+    for (enum mock_dialect dialect = MOCK_OPENAI; dialect <= MOCK_AZURE; dialect++) {
+        struct mock_error error = {.dialect = dialect,
+                                   .status = 429,
+                                   .model = "m",
+                                   .operation = "o",
+                                   .wait_ns = MOCK_NO_WAIT};
+        struct mock_hint hints[MOCK_HINTS_MAX];
+        size_t length = 0;
+        char *body = mock_error_body(&error, &length);
+        cr_assert_not_null(body);
+        cr_expect(!holds(body, "retry after") && !holds(body, "again in"), "%s", body);
+        size_t count = mock_error_hints(dialect, 3, MOCK_NO_WAIT, NULL, hints);
+        for (size_t i = 0; i < count; i++)
+            cr_expect(!holds(hints[i].name, "retry") && !holds(hints[i].name, "reset"), "%s",
+                      hints[i].name);
+        free(body);
+    }
+}
+
+Test(mock_error, hints_in_the_words_of_the_dialect) {
+    static const struct {
+        enum mock_dialect dialect;
+        uint64_t wait;
+        const char *retry_after; /* as given */
+        const char *seconds, *ms, *reset;
+    } cases[] = {
+        {MOCK_AZURE, 4 * S, NULL, "4", "4000", "4"},
+        {MOCK_AZURE, 3500 * MS, NULL, "4", "3500", "4"},
+        {MOCK_OPENAI, 4 * S, NULL, "4", "4000", "4s"},
+        {MOCK_OPENAI, 20 * MS, NULL, "1", "20", "20ms"},
+        {MOCK_OPENAI, 500 * MS, "0.5", "0.5", "500", "500ms"},
+        {MOCK_OPENAI, 360 * S, NULL, "360", "360000", "6m0s"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct mock_hint hints[MOCK_HINTS_MAX];
+        size_t count =
+            mock_error_hints(cases[i].dialect, 3, cases[i].wait, cases[i].retry_after, hints);
+        cr_assert_leq(count, MOCK_HINTS_MAX);
+        for (size_t j = 0; j < count; j++) {
+            const char *expected = strcmp(hints[j].name, "retry-after") == 0      ? cases[i].seconds
+                                   : strcmp(hints[j].name, "retry-after-ms") == 0 ? cases[i].ms
+                                   : holds(hints[j].name, "reset")                ? cases[i].reset
+                                                                                  : NULL;
+            if (expected != NULL)
+                cr_expect_str_eq(hints[j].value, expected, "case %zu: %s: %s", i, hints[j].name,
+                                 hints[j].value);
+        }
+        cr_expect_eq(count, 7);
+    }
+}
+
+Test(mock_error, writes_durations_as_openai_does) {
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } cases[] = {{0, "0ms"},
+                 {1, "1ms"},
+                 {999 * MS, "999ms"},
+                 {S, "1s"},
+                 {4500 * MS, "4.5s"},
+                 {59999 * MS, "59.999s"},
+                 {60 * S, "1m0s"},
+                 {64 * S, "1m4s"},
+                 {179560 * MS, "2m59.56s"},
+                 {3600 * S, "1h0m0s"},
+                 {10 * S, "10s"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[48];
+        mock_error_duration(cases[i].ns, text, sizeof text);
+        cr_expect_str_eq(text, cases[i].text, "%s", text);
+    }
+}
