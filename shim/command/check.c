@@ -1,0 +1,272 @@
+#include "shim/command/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/schema.h"
+#include "config/value.h"
+
+static const char usage[] =
+    "Usage: spillway check [-c FILE]\n"
+    "Check the settings and print the routing table that they make.\n"
+    "\n"
+    "  -c, --config FILE  the settings; else $SPILLWAY_CONFIG,\n"
+    "                     $XDG_CONFIG_HOME/spillway/spillway.yaml or\n"
+    "                     /etc/spillway/spillway.yaml\n"
+    "  -h, --help         print this\n"
+    "\n"
+    "Exit status: 0 if the settings are valid, 1 if they are not or there are none,\n"
+    "2 for wrong options.\n";
+
+/* The widths of the columns of one endpoint's backends. */
+struct widths {
+    int name, url, weight, dialect;
+};
+
+static const char *scheme_of(const struct backend *backend) {
+    return backend->any_scheme ? "http(s)://" : "";
+}
+
+static int larger(int a, size_t b) {
+    return b > INT_MAX / 4 || a > (int)b ? a : (int)b;
+}
+
+static struct widths measure(const struct endpoint *endpoint) {
+    struct widths widths = {0};
+    char weight[16];
+    for (size_t i = 0; i < endpoint->backend_count; i++) {
+        const struct backend *backend = &endpoint->backends[i];
+        int length = snprintf(weight, sizeof weight, "%u", backend->weight);
+        widths.name = larger(widths.name, strlen(backend->name));
+        widths.url = larger(widths.url, strlen(scheme_of(backend)) + strlen(backend->url));
+        widths.weight = larger(widths.weight, (size_t)length);
+        widths.dialect = larger(widths.dialect, strlen(settings_dialect_name(backend->dialect)));
+    }
+    return widths;
+}
+
+static void print_key(const struct backend *backend, settings_lookup *lookup, FILE *out) {
+    switch (backend->key_source) {
+    case KEY_NONE:
+        fputs("the program's own", out);
+        break;
+    case KEY_ENVIRONMENT: {
+        const char *value = lookup(backend->key);
+        fprintf(out, "env %s (%s)", backend->key, value && *value ? "set" : "not set");
+        break;
+    }
+    case KEY_FILE:
+        fprintf(out, "file %s", backend->key);
+        break;
+    case KEY_INLINE:
+        fputs("in the settings", out);
+        break;
+    }
+}
+
+static void print_backend(const struct backend *backend, const struct widths *widths,
+                          settings_lookup *lookup, FILE *out) {
+    const char *scheme = scheme_of(backend);
+    fprintf(out, "    %-*s  %s%-*s  weight %-*u  %-*s  key: ", widths->name, backend->name, scheme,
+            widths->url - (int)strlen(scheme), backend->url, widths->weight, backend->weight,
+            widths->dialect, settings_dialect_name(backend->dialect));
+    print_key(backend, lookup, out);
+    fputc('\n', out);
+    if (backend->api_version)
+        fprintf(out, "    %*s  api-version %s\n", widths->name, "", backend->api_version);
+    for (size_t i = 0; i < backend->model_count; i++) {
+        fprintf(out, "    %*s  model %s is %s here\n", widths->name, "", backend->models[i].name,
+                backend->models[i].deployment);
+    }
+}
+
+/* The smallest priority of ENDPOINT above AFTER, or -1 if there is none. */
+static int next_priority(const struct endpoint *endpoint, int after) {
+    int next = -1;
+    for (size_t i = 0; i < endpoint->backend_count; i++) {
+        int priority = endpoint->backends[i].priority;
+        if (priority > after && (next < 0 || priority < next))
+            next = priority;
+    }
+    return next;
+}
+
+static void print_tiers(const struct endpoint *endpoint, settings_lookup *lookup, FILE *out) {
+    const struct widths widths = measure(endpoint);
+    for (int priority = next_priority(endpoint, -1); priority >= 0;
+         priority = next_priority(endpoint, priority)) {
+        fprintf(out, "  priority %d\n", priority);
+        for (size_t i = 0; i < endpoint->backend_count; i++)
+            if (endpoint->backends[i].priority == priority)
+                print_backend(&endpoint->backends[i], &widths, lookup, out);
+    }
+}
+
+static void print_limit(const char *label, uint64_t ns, FILE *out) {
+    char duration[40];
+    value_write_duration(ns, duration, sizeof duration);
+    fprintf(out, "%s %s", label, ns > 0 ? duration : "none");
+}
+
+static void print_rules(const struct endpoint *endpoint, FILE *out) {
+    char text[40], longest[40], outcomes[4096];
+    fprintf(out, "  %-10s  %s\n", "dialect", settings_dialect_name(endpoint->dialect));
+    fprintf(out, "  %-10s  %s\n", "strategy", settings_strategy_name(endpoint->strategy));
+    value_write_outcomes(&endpoint->retry_on, outcomes, sizeof outcomes);
+    fprintf(out, "  %-10s  %s\n", "retry on", *outcomes ? outcomes : "nothing");
+    value_write_duration(endpoint->cooldown_ns, text, sizeof text);
+    value_write_duration(endpoint->max_cooldown_ns, longest, sizeof longest);
+    fprintf(out, "  %-10s  %s if none is named, %s at most, after %u failure%s or a 429\n",
+            "cooldown", text, longest, endpoint->failure_threshold,
+            endpoint->failure_threshold == 1 ? "" : "s in a row");
+    fprintf(out, "  %-10s  %s", "exhausted", settings_exhausted_name(endpoint->on_exhausted));
+    if (endpoint->on_exhausted == EXHAUSTED_WAIT)
+        print_limit(", at most", endpoint->max_wait_ns, out);
+    fprintf(out, "\n  %-10s  ", "timeouts");
+    print_limit("connect", endpoint->connect_timeout_ns, out);
+    print_limit(", first byte", endpoint->first_byte_timeout_ns, out);
+    value_write_size(endpoint->replay_limit, text, sizeof text);
+    fprintf(out, "\n  %-10s  bodies up to %s\n", "replay", text);
+    fprintf(out, "  %-10s  %s\n", "sockets", schema_sockets[endpoint->sockets]);
+}
+
+void check_print(const struct settings *settings, settings_lookup *lookup, FILE *out) {
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        const struct endpoint *endpoint = &settings->endpoints[i];
+        fprintf(out, "%sendpoint %s\n", i > 0 ? "\n" : "", endpoint->name);
+        for (size_t j = 0; j < endpoint->url_count; j++)
+            fprintf(out, "  %-10s  %s\n", j == 0 ? "urls" : "", endpoint->urls[j]);
+        print_rules(endpoint, out);
+        print_tiers(endpoint, lookup, out);
+    }
+}
+
+static bool has_inline_key(const struct settings *settings) {
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        for (size_t j = 0; j < settings->endpoints[i].backend_count; j++)
+            if (settings->endpoints[i].backends[j].key_source == KEY_INLINE)
+                return true;
+    }
+    return false;
+}
+
+/* Why the file at PATH gives no key, or NULL if it does. */
+static const char *fault_of_key_file(const char *path) {
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return strerror(errno);
+    const char *fault = NULL;
+    if (fstat(fd, &status) != 0)
+        fault = strerror(errno);
+    else if (!S_ISREG(status.st_mode))
+        fault = "it is no regular file";
+    else if (status.st_size == 0)
+        fault = "it is empty";
+    close(fd);
+    return fault;
+}
+
+static bool warn_backend(const struct settings *settings, const struct endpoint *endpoint,
+                         const struct backend *backend, settings_lookup *lookup, FILE *out) {
+    const char *fault = NULL, *value;
+    switch (backend->key_source) {
+    case KEY_ENVIRONMENT:
+        value = lookup(backend->key);
+        if (!value || !*value)
+            fault = "is not set";
+        else if (value_has_control(value))
+            fault = "has a line break or another control character in it";
+        if (fault) {
+            fprintf(out, "%s: warning: %s/%s: the variable %s %s\n", settings->file, endpoint->name,
+                    backend->name, backend->key, fault);
+        }
+        return fault;
+    case KEY_FILE:
+        fault = fault_of_key_file(backend->key);
+        if (fault) {
+            fprintf(out, "%s: warning: %s/%s: no key from %s: %s\n", settings->file, endpoint->name,
+                    backend->name, backend->key, fault);
+        }
+        return fault;
+    default:
+        return false;
+    }
+}
+
+unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out) {
+    struct stat status;
+    unsigned count = 0;
+    if (has_inline_key(settings) && stat(settings->file, &status) == 0 &&
+        (status.st_mode & (S_IRGRP | S_IROTH))) {
+        fprintf(out, "%s: warning: it holds keys and others can read it (chmod 600)\n",
+                settings->file);
+        count++;
+    }
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        const struct endpoint *endpoint = &settings->endpoints[i];
+        for (size_t j = 0; j < endpoint->backend_count; j++)
+            count += warn_backend(settings, endpoint, &endpoint->backends[j], lookup, out);
+    }
+    return count;
+}
+
+static const char *environment(const char *name) {
+    return getenv(name);
+}
+
+static int check_file(const char *path) {
+    struct settings_error error;
+    char message[PATH_MAX + sizeof error.message];
+    struct settings *settings = settings_load_file(path, &error);
+    if (!settings) {
+        settings_describe_error(path, &error, message, sizeof message);
+        fprintf(stderr, "%s\n", message);
+        return 1;
+    }
+    check_print(settings, environment, stdout);
+    bool printed = fflush(stdout) == 0 && !ferror(stdout);
+    if (!printed)
+        fprintf(stderr, "spillway check: can't write: %s\n", strerror(errno));
+    check_warn(settings, environment, stderr);
+    settings_free(settings);
+    return printed ? 0 : 1;
+}
+
+int command_check(int argc, char **argv) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    static char located[PATH_MAX];
+    const char *path = NULL;
+    optind = 1;
+    for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return fflush(stdout) == 0 ? 0 : 1;
+        }
+        if (option != 'c') {
+            fputs("Try 'spillway check --help'.\n", stderr);
+            return 2;
+        }
+        path = optarg;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "check: unexpected argument '%s'\nTry 'spillway check --help'.\n",
+                argv[optind]);
+        return 2;
+    }
+    if (!path && !settings_locate(environment, located, sizeof located)) {
+        fputs("spillway check: no settings found, expected SPILLWAY_CONFIG, "
+              "$XDG_CONFIG_HOME/spillway/spillway.yaml or /etc/spillway/spillway.yaml\n",
+              stderr);
+        return 1;
+    }
+    return check_file(path ? path : located);
+}

@@ -1,0 +1,26 @@
+/*
+ * `spillway check`: whether the settings are right, and what they mean.
+ */
+#ifndef SPILLWAY_COMMAND_CHECK_H
+#define SPILLWAY_COMMAND_CHECK_H
+
+#include <stdio.h>
+
+#include "config/settings.h"
+
+/*
+ * `check [-c FILE]`, with ARGV[0] being "check": prints the routing table to standard output and
+ * what is doubtful (a key that isn't there, a file of keys that others can read) to standard
+ * error. Returns the exit status: 0 if the settings are valid, 1 if they are not or there are
+ * none, 2 for wrong options.
+ */
+int command_check(int argc, char **argv);
+
+/* Prints the routing table of SETTINGS to OUT: endpoints, tiers, backends, where each key comes
+ * from, never a key. LOOKUP gives environment variables. */
+void check_print(const struct settings *settings, settings_lookup *lookup, FILE *out);
+
+/* Prints one line per doubt about SETTINGS to OUT. Returns how many. */
+unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out);
+
+#endif

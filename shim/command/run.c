@@ -1,0 +1,350 @@
+#include "shim/command/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/nearest.h"
+#include "shim/command/elf.h"
+#include "shim/command/launch.h"
+
+#define MESSAGE_SIZE 1000
+
+static const char usage[] =
+    "Usage: spillway run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+    "Runs PROGRAM with its OpenAI and Azure OpenAI requests spread over prioritized backends.\n"
+    "Exit status, signals and the terminal are the program's.\n"
+    "\n"
+    "Settings from a file:\n"
+    "  -c, --config FILE          the settings; without it SPILLWAY_CONFIG, then\n"
+    "                             $XDG_CONFIG_HOME/spillway/spillway.yaml, then\n"
+    "                             /etc/spillway/spillway.yaml\n"
+    "Settings without a file:\n"
+    "      --endpoint URL         what the program asks for\n"
+    "      --backend PRIORITY=URL[,NAME=VALUE]...\n"
+    "                             a backend of the last --endpoint; the lowest PRIORITY is\n"
+    "                             used first. NAME is key_env (the variable with its key),\n"
+    "                             key_file, weight, name, dialect or api_version\n"
+    "      --strategy WORD        inside a priority: round_robin, random, least_busy, first\n"
+    "      --on-exhausted WORD    when no backend is left: reply, last, wait\n"
+    "With both:\n"
+    "      --log FILE             where events are logged\n"
+    "      --log-level LEVEL      off, error, warn, info, debug\n"
+    "  -h, --help                 this text\n"
+    "\n"
+    "Examples:\n"
+    "  spillway run -c spillway.yaml -- curl -sS https://api.openai.com/v1/models\n"
+    "  spillway run --endpoint https://api.openai.com/v1 \\\n"
+    "      --backend 1=https://ptu.example/v1,key_env=PTU_KEY \\\n"
+    "      --backend 2=https://api.openai.com/v1,key_env=OPENAI_API_KEY \\\n"
+    "      --log run.log --log-level info -- ./legacy-batch.sh\n"
+    "\n"
+    "Exit status: the program's; 2 if the command line or the settings are wrong, 127 if the\n"
+    "program is not found, 126 if it cannot be executed.\n";
+
+enum {
+    OPTION_ENDPOINT = 256,
+    OPTION_BACKEND,
+    OPTION_STRATEGY,
+    OPTION_EXHAUSTED,
+    OPTION_LOG,
+    OPTION_LEVEL
+};
+
+static const struct option known_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"endpoint", required_argument, NULL, OPTION_ENDPOINT},
+    {"backend", required_argument, NULL, OPTION_BACKEND},
+    {"strategy", required_argument, NULL, OPTION_STRATEGY},
+    {"on-exhausted", required_argument, NULL, OPTION_EXHAUSTED},
+    {"log", required_argument, NULL, OPTION_LOG},
+    {"log-level", required_argument, NULL, OPTION_LEVEL},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static void take_option(struct run_options *options, int option, const char *value) {
+    struct flags *flags = &options->flags;
+    switch (option) {
+    case 'c':
+        options->config = value;
+        break;
+    case 'h':
+        options->help = true;
+        break;
+    case OPTION_ENDPOINT:
+    case OPTION_BACKEND:
+        flags->list[flags->count++] = (struct flag){option == OPTION_ENDPOINT, value};
+        break;
+    case OPTION_STRATEGY:
+        flags->strategy = value;
+        break;
+    case OPTION_EXHAUSTED:
+        flags->on_exhausted = value;
+        break;
+    case OPTION_LOG:
+        options->log_file = value;
+        break;
+    default:
+        options->log_level = value;
+        break;
+    }
+}
+
+/* What belongs together. Returns NULL, or what is wrong. */
+static const char *check_options(const struct run_options *options) {
+    const struct flags *flags = &options->flags;
+    enum log_level level;
+    if (options->config && flags->count > 0)
+        return "found -c and --endpoint or --backend, expected one or the other";
+    if (flags->count == 0 && (flags->strategy || flags->on_exhausted))
+        return "--strategy and --on-exhausted go with --endpoint; a settings file has its own";
+    if (options->log_level && !settings_parse_log_level(options->log_level, &level))
+        return "--log-level: expected off, error, warn, info or debug";
+    if (!options->program[0])
+        return "expected the program to run behind the options";
+    return NULL;
+}
+
+/* FOUND is the argument that getopt stopped at; behind its '=' may be anything, even a key. */
+static void describe_bad_option(bool known, const char *found, char *message, size_t size) {
+    struct nearest nearest = {0};
+    char word[NEAREST_LENGTH_MAX + 1];
+    if (strncmp(found, "--", 2) != 0) { /* a cluster of letters: getopt tells which */
+        snprintf(message, size, "found -%c %s", optopt,
+                 known ? "without a value" : "which is no option");
+        return;
+    }
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(found, "="), found);
+    if (known) {
+        snprintf(message, size, "found %s without a value", word);
+        return;
+    }
+    nearest.word = word + 2;
+    for (const struct option *each = known_options; each->name; each++)
+        nearest_offer(&nearest, each->name);
+    snprintf(message, size, "found %s which is no option%s%s%s", word,
+             nearest.best ? "; did you mean --" : "", nearest.best ? nearest.best : "",
+             nearest.best ? "?" : "");
+}
+
+bool run_parse(int argc, char **argv, struct run_options *options, char *message, size_t size) {
+    int option;
+    *options = (struct run_options){0};
+    options->flags.list = calloc((size_t)argc + 1, sizeof *options->flags.list);
+    if (!options->flags.list) {
+        snprintf(message, size, "out of memory");
+        return false;
+    }
+    optind = 0; /* glibc: begin anew, also after an earlier call */
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "+:c:h", known_options, NULL)) != -1) {
+        if (option == ':' || option == '?') {
+            describe_bad_option(option == ':', argv[optind - 1], message, size);
+            run_options_free(options);
+            return false;
+        }
+        take_option(options, option, optarg);
+    }
+    options->program = argv + optind;
+    const char *wrong = options->help ? NULL : check_options(options);
+    if (wrong) {
+        snprintf(message, size, "%s", wrong);
+        run_options_free(options);
+    }
+    return !wrong;
+}
+
+void run_options_free(struct run_options *options) {
+    free(options->flags.list);
+    options->flags.list = NULL;
+}
+
+unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup, FILE *out) {
+    unsigned missing = 0;
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        const struct endpoint *endpoint = &settings->endpoints[i];
+        for (size_t j = 0; j < endpoint->backend_count; j++) {
+            const struct backend *backend = &endpoint->backends[j];
+            if (backend->key_source != KEY_ENVIRONMENT)
+                continue;
+            const char *value = lookup(backend->key);
+            if (value && *value)
+                continue;
+            missing++;
+            fprintf(out, "spillway: %s is not set: backend %s of endpoint %s has no key\n",
+                    backend->key, backend->name, endpoint->name);
+        }
+    }
+    return missing;
+}
+
+__attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    fputs("spillway: run: ", stderr);
+    vfprintf(stderr, format, values);
+    fputc('\n', stderr);
+    va_end(values);
+    return false;
+}
+
+static const char *environment(const char *name) {
+    return getenv(name);
+}
+
+static bool export_variable(const char *name, const char *value) {
+    if ((value ? setenv(name, value, 1) : unsetenv(name)) == 0)
+        return true;
+    return refuse("cannot set %s: %s", name, strerror(errno));
+}
+
+static bool use_file(const char *path) {
+    char absolute[PATH_MAX], message[MESSAGE_SIZE];
+    struct settings_error error;
+    if (!launch_absolute(path, absolute, sizeof absolute))
+        return refuse("'%s' is too long a path", path);
+    struct settings *settings = settings_load_file(path, &error);
+    if (!settings) {
+        settings_describe_error(path, &error, message, sizeof message);
+        fprintf(stderr, "%s\n", message);
+        return false;
+    }
+    run_warn_keys(settings, environment, stderr);
+    settings_free(settings);
+    return export_variable("SPILLWAY_CONFIG", absolute) &&
+           export_variable("SPILLWAY_SETTINGS", NULL);
+}
+
+static bool use_flags(const struct flags *flags) {
+    char message[MESSAGE_SIZE];
+    char *text = flags_text(flags, message, sizeof message);
+    struct settings *settings = text ? flags_load(flags, text, message, sizeof message) : NULL;
+    bool good = settings != NULL;
+    if (good) {
+        run_warn_keys(settings, environment, stderr);
+        good =
+            export_variable("SPILLWAY_SETTINGS", text) && export_variable("SPILLWAY_CONFIG", NULL);
+    } else {
+        refuse("%s", message);
+    }
+    settings_free(settings);
+    free(text);
+    return good;
+}
+
+/* The settings of a `run` around this one, or of the user: they win over a file. */
+static bool use_inherited(const char *text) {
+    struct settings_error error;
+    char message[MESSAGE_SIZE];
+    struct settings *settings = settings_load_text("SPILLWAY_SETTINGS", text, strlen(text), &error);
+    if (!settings) {
+        settings_describe_error("SPILLWAY_SETTINGS", &error, message, sizeof message);
+        fprintf(stderr, "%s\n", message);
+        return false;
+    }
+    run_warn_keys(settings, environment, stderr);
+    settings_free(settings);
+    return true;
+}
+
+static bool use_settings(const struct run_options *options) {
+    char path[PATH_MAX];
+    const char *inherited = getenv("SPILLWAY_SETTINGS");
+    if (options->config)
+        return use_file(options->config);
+    if (options->flags.count > 0)
+        return use_flags(&options->flags);
+    if (inherited && *inherited)
+        return use_inherited(inherited);
+    if (settings_locate(environment, path, sizeof path))
+        return use_file(path);
+    return refuse("found no settings, expected -c FILE, or --endpoint URL with --backend "
+                  "PRIORITY=URL");
+}
+
+/* The shim says nothing when it cannot write its log, so say it here. */
+static bool use_log(const struct run_options *options) {
+    char path[PATH_MAX], copy[PATH_MAX];
+    if (options->log_level && !export_variable("SPILLWAY_LOG", options->log_level))
+        return false;
+    if (!options->log_file)
+        return true;
+    if (!launch_absolute(options->log_file, path, sizeof path))
+        return refuse("--log: '%s' is too long a path", options->log_file);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
+    int error = fd < 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    memcpy(copy, path, sizeof copy);
+    if (error == ENOENT && access(dirname(copy), W_OK | X_OK) == 0)
+        error = 0; /* the first event makes it */
+    if (error)
+        return refuse("--log: cannot write '%s': %s", path, strerror(error));
+    return export_variable("SPILLWAY_LOG_FILE", path);
+}
+
+/* Says so when the program in FOUND cannot be reached; sets what is loaded into it. */
+static bool use_library(const char *library, const char *program, const char *found) {
+    char file[PATH_MAX];
+    enum reach reach = reach_of_program(found, file, sizeof file);
+    const char *kind = reach_describe(reach);
+    if (kind && strcmp(file, found) == 0)
+        fprintf(stderr, "spillway: %s is %s: its requests can't be reached, it runs as it is\n",
+                program, kind);
+    else if (kind)
+        fprintf(stderr,
+                "spillway: %s is run by %s, which is %s: its requests can't be reached, it runs as "
+                "it is\n",
+                program, file, kind);
+    char *list =
+        launch_preload(reach_tolerates_preload(reach) ? library : NULL, getenv("LD_PRELOAD"));
+    if (!list)
+        return refuse("out of memory");
+    bool good = export_variable("LD_PRELOAD", *list ? list : NULL);
+    free(list);
+    return good;
+}
+
+static int become(char **program, const char *library) {
+    char found[PATH_MAX];
+    const char *search = getenv("PATH");
+    int error =
+        launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
+    if (error)
+        return launch_failed(program[0], NULL, error);
+    if (!use_library(library, program[0], found))
+        return 2;
+    /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
+    execvp(found, program);
+    return launch_failed(program[0], found, errno);
+}
+
+int command_run(int argc, char **argv) {
+    struct run_options options;
+    char message[MESSAGE_SIZE], library[PATH_MAX];
+    if (!run_parse(argc, argv, &options, message, sizeof message)) {
+        refuse("%s; see 'spillway run --help'", message);
+        return 2;
+    }
+    if (options.help) {
+        run_options_free(&options);
+        return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? 2 : 0;
+    }
+    bool good = use_settings(&options) && use_log(&options);
+    char **program = options.program;
+    run_options_free(&options);
+    if (!good)
+        return 2;
+    if (!launch_find_library(library, sizeof library, message, sizeof message)) {
+        refuse("%s", message);
+        return 2;
+    }
+    return become(program, library);
+}

@@ -1,0 +1,45 @@
+/*
+ * `spillway run`: becomes a program that has the shim preloaded.
+ */
+#ifndef SPILLWAY_SHIM_COMMAND_RUN_H
+#define SPILLWAY_SHIM_COMMAND_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "config/settings.h"
+#include "shim/command/flags.h"
+
+/* What the command line of `run` asks for. The strings are the arguments themselves. */
+struct run_options {
+    const char *config;
+    const char *log_file;
+    const char *log_level;
+    struct flags flags;
+    char **program; /* its arguments, NULL-terminated; the first is its name */
+    bool help;
+};
+
+/*
+ * Reads the arguments of `run`; ARGV[0] is "run", and options end at the first argument that is
+ * none. Returns true with OPTIONS for run_options_free, or false with a sentence in MESSAGE (and
+ * nothing to free). Not thread-safe: uses getopt.
+ */
+bool run_parse(int argc, char **argv, struct run_options *options, char *message, size_t size);
+void run_options_free(struct run_options *options);
+
+/*
+ * Writes one line to OUT for each backend whose key_env variable is unset or empty, as LOOKUP sees
+ * it. Returns their number.
+ */
+unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup, FILE *out);
+
+/*
+ * The command. Returns only if the program could not be started: 2 for an error of the command
+ * line, the settings or the shim, 127 for a program that is not found and 126 for one that cannot
+ * be executed, each with a message on stderr.
+ */
+int command_run(int argc, char **argv);
+
+#endif
