@@ -38,11 +38,11 @@ struct model {
 };
 
 struct backend {
-    char *name;           /* unique within its endpoint */
-    char *url;            /* without a trailing '/', query or fragment; for `host:` without scheme */
-    bool any_scheme;      /* spelled as `host:`: takes the scheme that the program asked with */
-    int priority;         /* the lower is preferred; 0 or more */
-    unsigned weight;      /* 1 to 1000 */
+    char *name;      /* unique within its endpoint */
+    char *url;       /* without a trailing '/', query or fragment; for `host:` without scheme */
+    bool any_scheme; /* spelled as `host:`: takes the scheme that the program asked with */
+    int priority;    /* the lower is preferred; 0 or more */
+    unsigned weight; /* 1 to 1000 */
     enum dialect dialect; /* the endpoint's, unless it has its own */
     char *api_version;    /* NULL if not set */
     enum key_source key_source;

@@ -19,12 +19,12 @@ struct slice {
 
 struct url {
     bool https;
-    struct slice userinfo; /* without the '@'; text is NULL if there is none */
-    struct slice host;     /* as written, an IPv6 literal with its brackets */
-    uint16_t port;         /* the scheme's default if the text names none */
-    struct slice authority;/* host and port as written, without userinfo */
-    struct slice path;     /* from its first '/'; empty if there is none */
-    struct slice query;    /* with its '?'; empty if there is none */
+    struct slice userinfo;  /* without the '@'; text is NULL if there is none */
+    struct slice host;      /* as written, an IPv6 literal with its brackets */
+    uint16_t port;          /* the scheme's default if the text names none */
+    struct slice authority; /* host and port as written, without userinfo */
+    struct slice path;      /* from its first '/'; empty if there is none */
+    struct slice query;     /* with its '?'; empty if there is none */
 };
 
 /*

@@ -116,9 +116,11 @@ static bool is_status_line(const char *data, size_t length) {
 }
 
 static int status_of(const char *data, size_t length) {
-    const char *space = memchr(data, ' ', length);
+    const char *p = memchr(data, ' ', length);
     int status = 0;
-    for (const char *p = space; p && ++p < data + length && *p >= '0' && *p <= '9';)
+    if (!p)
+        return 0;
+    for (p++; p < data + length && *p >= '0' && *p <= '9'; p++)
         status = status < 100 ? status * 10 + (*p - '0') : 0;
     return status;
 }

@@ -37,18 +37,18 @@ static void set_url(struct options *options, const char *url) {
         return;
     }
     size_t size = strlen(url) + 1;
-    if (options->url && size <= options->url_capacity && memcmp(options->url, url, size) == 0)
+    if (options->url && strcmp(options->url, url) == 0)
         return;
     options->url_changes++;
     if (size > options->url_capacity) {
         forget(&options->url);
         options->url_capacity = size < 256 ? 256 : size;
         options->url = malloc(options->url_capacity * 2);
-        if (!options->url) {
-            options->url_capacity = 0;
-            options->unfit |= UNFIT_UNKNOWN;
-            return;
-        }
+    }
+    if (!options->url) {
+        options->url_capacity = 0;
+        options->unfit |= UNFIT_UNKNOWN;
+        return;
     }
     options->scratch = options->url + options->url_capacity;
     memcpy(options->url, url, size);
@@ -76,7 +76,7 @@ static void set_bit(unsigned *bits, unsigned bit, bool on) {
 
 /* libcurl keeps one timeout, in milliseconds, and clamps what would overflow. */
 static long milliseconds(long seconds) {
-    return seconds > 0 && seconds > LONG_MAX / 1000 ? LONG_MAX : seconds * 1000;
+    return seconds > LONG_MAX / 1000 ? LONG_MAX : seconds * 1000;
 }
 
 static void set_default_protocol(struct options *options, const char *protocol) {
