@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "shim/curl/handle.h"
+#include "shim/curl/multi_transfer.h"
 #include "shim/curl/transfer.h"
 #include "shim/runtime.h"
 
@@ -94,6 +95,8 @@ static void reset_known(struct handle *handle) {
 static void cleanup_known(struct handle *handle) {
     CURL *easy = handle->easy;
     const struct libcurl *curl = handle->curl;
+    if (handle->multi) /* libcurl does the same, but with our callbacks still in place */
+        multi_remove(handle->multi, easy, handle);
     handle_remove(handle); /* first: the address may be another thread's next handle */
     curl->easy_cleanup(easy);
 }
@@ -117,6 +120,8 @@ EXPORT CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
 
 EXPORT CURLcode curl_easy_perform(CURL *easy) {
     struct handle *handle = handle_find(easy);
+    if (handle && handle->multi)
+        return handle->curl->easy_perform(easy); /* libcurl says what is wrong with that */
     if (handle)
         return transfer_begin(handle) ? perform_routed(handle) : handle->curl->easy_perform(easy);
     bool inner;

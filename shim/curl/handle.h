@@ -8,25 +8,25 @@
 
 #include "shim/curl/libcurl.h"
 #include "shim/curl/options.h"
-
-/* uthash's own answer to a full heap is exit() */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "shim/curl/registry.h"
 
 struct transfer;
+struct multi;
 
 struct handle {
+    struct record record;
     CURL *easy;
     const struct libcurl *curl; /* the one that made it */
     struct options options;
     struct transfer *transfer; /* memory for routed transfers, kept from one to the next */
     bool aimed;                /* a routed transfer runs: some options are ours */
     bool routable;             /* the URL belongs to an endpoint ... */
-    uint64_t routed_changes;   /* ... as of this count of the options' url_changes; 0: not known */
-    UT_hash_handle hh;
+    uint64_t routed_changes;   /* ... as of this count of the options' url_changes */
+    struct multi *multi;       /* that it was added to; NULL if none, or one that is not watched */
+    struct handle *previous, *next; /* in the multi's list */
 };
 
-/* The record of EASY, or NULL. Mostly answered without a lock. Thread-safe. */
+/* The record of EASY, or NULL. Thread-safe. */
 struct handle *handle_find(CURL *easy);
 
 /* Makes the record of EASY, made by CURL, in place of one that its address may have had. Returns

@@ -4,16 +4,18 @@
 #include <errno.h>
 #include <link.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Every libcurl met so far. Entries are added under the lock and never change or go away. */
+/* Every libcurl met so far. Entries are added in front, under the lock, and never change or go
+ * away, so that they are read without it. */
 struct known {
     struct libcurl curl;
     struct known *next;
 };
-static struct known *known;
+static struct known *_Atomic known;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
@@ -24,7 +26,7 @@ struct cached {
     unsigned long long unloads;
     bool inner;
 };
-static __thread struct cached cache[16] __attribute__((tls_model("initial-exec")));
+static __thread struct cached cache[16];
 
 static void before_fork(void) {
     pthread_mutex_lock(&lock);
@@ -69,6 +71,39 @@ static void *find(void *caller, const char *name) {
         memcpy(&(field), &found_, sizeof(field));                                                  \
     } while (0)
 
+/* For dl_iterate_phdr: sets the bounds if this is the object of a libcurl's functions. */
+static int bounds_of_object(struct dl_phdr_info *info, size_t size, void *userdata) {
+    struct libcurl *curl = userdata;
+    uintptr_t wanted, start = UINTPTR_MAX, end = 0;
+    (void)size;
+    memcpy(&wanted, &curl->easy_init, sizeof wanted);
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD) {
+            uintptr_t at = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+            start = at < start ? at : start;
+            end = at + info->dlpi_phdr[i].p_memsz > end ? at + info->dlpi_phdr[i].p_memsz : end;
+        }
+    if (wanted < start || wanted >= end)
+        return 0;
+    curl->start = start;
+    curl->end = end;
+    return 1;
+}
+
+/* Where the object lies, which stays there: an address must never come to mean another one. */
+static bool find_bounds(struct libcurl *curl) {
+    Dl_info info;
+    struct link_map *map = NULL;
+    void *init;
+    memcpy(&init, &curl->easy_init, sizeof init);
+    if (!dl_iterate_phdr(bounds_of_object, curl) ||
+        !dladdr1(init, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
+        return false;
+    if (map->l_name[0])
+        dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    return true;
+}
+
 static bool fill(void *caller, struct libcurl *curl) {
     curl_version_info_data *(*version_info)(CURLversion);
     memset(curl, 0, sizeof *curl);
@@ -79,12 +114,21 @@ static bool fill(void *caller, struct libcurl *curl) {
     FIND(caller, "curl_easy_reset", curl->easy_reset);
     FIND(caller, "curl_easy_duphandle", curl->easy_duphandle);
     FIND(caller, "curl_easy_getinfo", curl->easy_getinfo);
+    FIND(caller, "curl_multi_add_handle", curl->multi_add_handle);
+    FIND(caller, "curl_multi_remove_handle", curl->multi_remove_handle);
+    FIND(caller, "curl_multi_perform", curl->multi_perform);
+    FIND(caller, "curl_multi_socket_action", curl->multi_socket_action);
+    FIND(caller, "curl_multi_socket", curl->multi_socket);
+    FIND(caller, "curl_multi_socket_all", curl->multi_socket_all);
+    FIND(caller, "curl_multi_info_read", curl->multi_info_read);
+    FIND(caller, "curl_multi_setopt", curl->multi_setopt);
+    FIND(caller, "curl_multi_cleanup", curl->multi_cleanup);
     FIND(caller, "curl_version_info", version_info);
     if (!curl->easy_init || !curl->easy_setopt || !curl->easy_perform || !curl->easy_cleanup ||
         !curl->easy_reset || !curl->easy_duphandle || !curl->easy_getinfo || !version_info)
         return false;
     curl->version = version_info(CURLVERSION_NOW)->version_num;
-    return true;
+    return find_bounds(curl);
 }
 
 /* The one entry for this set of functions. */
@@ -113,16 +157,26 @@ static const struct libcurl *look_up(const void *return_address, bool *inner) {
     if (dladdr1(return_address, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name[0])
         caller = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
     const struct libcurl *found = fill(caller, &curl) ? intern(&curl) : NULL;
-    void *init = NULL;
-    if (found)
-        memcpy(&init, &found->easy_init, sizeof init);
-    *inner = found && object_of(init) == object_of(return_address);
+    *inner = libcurl_inner(return_address) != NULL;
     if (caller)
         dlclose(caller);
     return found;
 }
 
+const struct libcurl *libcurl_inner(const void *return_address) {
+    uintptr_t at = (uintptr_t)return_address;
+    for (const struct known *k = atomic_load_explicit(&known, memory_order_acquire); k; k = k->next)
+        if (at - k->curl.start < k->curl.end - k->curl.start)
+            return &k->curl;
+    return NULL;
+}
+
 const struct libcurl *libcurl_of(const void *return_address, bool *inner) {
+    const struct libcurl *self = libcurl_inner(return_address);
+    if (self) {
+        *inner = true;
+        return self;
+    }
     unsigned long long unloads = 0;
     dl_iterate_phdr(first_object, &unloads);
     struct cached *entry = &cache[((uintptr_t)return_address >> 3) % 16];

@@ -13,8 +13,9 @@
 #define CURL_DISABLE_DEPRECATION /* what programs still use we have to know */
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-/* One libcurl's functions. Those up to `easy_getinfo` are never NULL. Constant once made. */
+/* One libcurl's functions; those of the multi interface may be NULL. Constant once made. */
 struct libcurl {
     CURL *(*easy_init)(void);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
@@ -23,14 +24,28 @@ struct libcurl {
     void (*easy_reset)(CURL *);
     CURL *(*easy_duphandle)(CURL *);
     CURLcode (*easy_getinfo)(CURL *, CURLINFO, ...);
-    unsigned version; /* as LIBCURL_VERSION_NUM: 0x075801 is 7.88.1 */
+    CURLMcode (*multi_add_handle)(CURLM *, CURL *);
+    CURLMcode (*multi_remove_handle)(CURLM *, CURL *);
+    CURLMcode (*multi_perform)(CURLM *, int *);
+    CURLMcode (*multi_socket_action)(CURLM *, curl_socket_t, int, int *);
+    CURLMcode (*multi_socket)(CURLM *, curl_socket_t, int *);
+    CURLMcode (*multi_socket_all)(CURLM *, int *);
+    CURLMsg *(*multi_info_read)(CURLM *, int *);
+    CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
+    CURLMcode (*multi_cleanup)(CURLM *);
+    unsigned version;     /* as LIBCURL_VERSION_NUM: 0x075801 is 7.88.1 */
+    uintptr_t start, end; /* the object that they are in */
 };
 
 /*
  * The libcurl that the code at RETURN_ADDRESS would have called without us, or NULL if there is
- * none. *INNER says whether that code is that libcurl itself. Lives as long as the process.
- * Thread-safe; errno is kept.
+ * none. *INNER says whether that code is that libcurl itself. Lives as long as the process, and
+ * so does, from then on, that libcurl. Thread-safe; errno is kept.
  */
 const struct libcurl *libcurl_of(const void *return_address, bool *inner);
+
+/* The libcurl that the code at RETURN_ADDRESS is part of, or NULL: a call within a libcurl, not
+ * one of the program. A few instructions. Thread-safe. */
+const struct libcurl *libcurl_inner(const void *return_address);
 
 #endif

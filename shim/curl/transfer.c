@@ -66,7 +66,7 @@ bool transfer_begin(struct handle *handle) {
     t->claim = -1;
     t->attempts = 0;
     t->waited_ns = 0;
-    t->stuck = false;
+    t->stuck = t->hurried = false;
     t->waits = 0;
     t->applied = 0;
     t->started = ledger_now();
@@ -208,7 +208,7 @@ enum transfer_next transfer_aim(struct transfer *t) {
             return TRANSFER_RUN;
         pool_bar(&t->turn, t->backend);
     }
-    if (!t->stuck && shall_wait(t))
+    if (!t->stuck && !t->hurried && shall_wait(t))
         return TRANSFER_WAIT;
     aim_reply(t);
     return TRANSFER_RUN;

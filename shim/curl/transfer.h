@@ -41,6 +41,7 @@ struct transfer {
     int claim;                         /* see pool_begin */
     int attempts;                      /* begun so far */
     bool reported;                     /* the pool knows what became of this attempt */
+    bool hurried;                      /* nobody may wait for a backend: an event loop runs it */
     bool silent;                       /* first_byte_timeout ended it */
     bool stuck;                        /* the request cannot be made again */
     uint64_t started, attempt_started; /* ledger_now() */

@@ -1,0 +1,154 @@
+/*
+ * The exported curl_multi_* functions. libcurl calls most of them itself, for curl_easy_perform:
+ * these calls, and those for multi handles that hold nothing of ours, pass straight through.
+ */
+#include <errno.h>
+#include <stdarg.h>
+
+#include "shim/curl/multi_transfer.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define CALLER __builtin_return_address(0)
+
+/* libcurl 8.17: the program is told of messages in a callback of its own (an option of type
+ * CURLOPTTYPE_FUNCTIONPOINT), in which nothing could be started again. */
+#define OPTION_NOTIFYFUNCTION ((CURLMoption)20018)
+
+/* What can't be passed on, because no libcurl is to be found behind the caller. */
+#define NO_LIBCURL CURLM_INTERNAL_ERROR
+
+/*
+ * Whose call this is: *MULTI is the record if it is ours to look at, else NULL. Returns the libcurl
+ * to pass it on to.
+ */
+static const struct libcurl *sort_out(CURLM *address, const void *caller, struct multi **multi) {
+    const struct libcurl *curl = libcurl_inner(caller);
+    bool inner;
+    *multi = curl ? NULL : multi_find(address);
+    if (*multi)
+        return (*multi)->curl;
+    return curl ? curl : libcurl_of(caller, &inner);
+}
+
+static CURLMcode hook_add(CURLM *address, CURL *easy, const void *caller) {
+    struct multi *multi;
+    struct handle *handle = NULL;
+    const struct libcurl *curl = sort_out(address, caller, &multi);
+    if (!curl || !curl->multi_add_handle)
+        return NO_LIBCURL;
+    if (!libcurl_inner(caller)) {
+        handle = handle_find(easy);
+        if (!multi)
+            multi = multi_watch(address, curl);
+    }
+    return multi ? multi_add(multi, easy, handle) : curl->multi_add_handle(address, easy);
+}
+
+static CURLMcode hook_perform(struct multi *multi, int *running) {
+    CURLMcode result;
+    int again;
+    do {
+        multi_enter(multi);
+        result = multi->curl->multi_perform(multi->multi, running);
+        again = multi_leave(multi);
+    } while (result == CURLM_OK && again > 0);
+    if (running)
+        *running += again;
+    return result;
+}
+
+/* After one of the socket functions: those started again run on by the timer that is set now. */
+static CURLMcode after_sockets(struct multi *multi, CURLMcode result, int *running) {
+    int again = multi_leave(multi);
+    if (running)
+        *running += again;
+    return result;
+}
+
+EXPORT CURLMcode curl_multi_add_handle(CURLM *address, CURL *easy) {
+    return hook_add(address, easy, CALLER);
+}
+
+EXPORT CURLMcode curl_multi_remove_handle(CURLM *address, CURL *easy) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (multi)
+        return multi_remove(multi, easy, handle_find(easy));
+    return curl && curl->multi_remove_handle ? curl->multi_remove_handle(address, easy)
+                                             : NO_LIBCURL;
+}
+
+EXPORT CURLMcode curl_multi_perform(CURLM *address, int *running) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (multi)
+        return hook_perform(multi, running);
+    return curl && curl->multi_perform ? curl->multi_perform(address, running) : NO_LIBCURL;
+}
+
+EXPORT CURLMcode curl_multi_socket_action(CURLM *address, curl_socket_t fd, int events,
+                                          int *running) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (!curl || !curl->multi_socket_action)
+        return NO_LIBCURL;
+    if (!multi)
+        return curl->multi_socket_action(address, fd, events, running);
+    multi_enter(multi);
+    return after_sockets(multi, curl->multi_socket_action(address, fd, events, running), running);
+}
+
+/* curl.h makes a macro of it */
+#undef curl_multi_socket
+EXPORT CURLMcode curl_multi_socket(CURLM *address, curl_socket_t fd, int *running) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (!curl || !curl->multi_socket)
+        return NO_LIBCURL;
+    if (!multi)
+        return curl->multi_socket(address, fd, running);
+    multi_enter(multi);
+    return after_sockets(multi, curl->multi_socket(address, fd, running), running);
+}
+
+EXPORT CURLMcode curl_multi_socket_all(CURLM *address, int *running) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (!curl || !curl->multi_socket_all)
+        return NO_LIBCURL;
+    if (!multi)
+        return curl->multi_socket_all(address, running);
+    multi_enter(multi);
+    return after_sockets(multi, curl->multi_socket_all(address, running), running);
+}
+
+EXPORT CURLMsg *curl_multi_info_read(CURLM *address, int *left) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (multi)
+        return multi_read(multi, left);
+    return curl && curl->multi_info_read ? curl->multi_info_read(address, left) : NULL;
+}
+
+EXPORT CURLMcode curl_multi_setopt(CURLM *address, CURLMoption option, ...) {
+    va_list arguments;
+    va_start(arguments, option);
+    void *value = va_arg(arguments, void *);
+    va_end(arguments);
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (!curl || !curl->multi_setopt)
+        return NO_LIBCURL;
+    if (option == OPTION_NOTIFYFUNCTION && value && !libcurl_inner(CALLER) &&
+        (multi || (multi = multi_watch(address, curl))))
+        multi->untouched = true;
+    return curl->multi_setopt(address, option, value);
+}
+
+EXPORT CURLMcode curl_multi_cleanup(CURLM *address) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    if (multi)
+        return multi_close(multi);
+    return curl && curl->multi_cleanup ? curl->multi_cleanup(address) : NO_LIBCURL;
+}
