@@ -11,7 +11,7 @@
 
 /* Written by log_open before any event, constant from then on. */
 static char *log_path;
-static enum log_level log_limit = LOG_OFF;
+enum log_level log_limit = LOG_OFF;
 
 static const char *const level_names[] = {"off", "error", "warn", "info", "debug"};
 
@@ -19,10 +19,6 @@ void log_open(const char *file, enum log_level level) {
     free(log_path);
     log_path = file ? strdup(file) : NULL;
     log_limit = log_path ? level : LOG_OFF;
-}
-
-bool log_wanted(enum log_level level) {
-    return level <= log_limit;
 }
 
 static void put(struct log_line *line, const char *text, size_t length) {

@@ -28,8 +28,13 @@ struct log_line {
  */
 void log_open(const char *file, enum log_level level);
 
+/* The highest level that is written. Written by log_open, constant from then on. */
+extern enum log_level log_limit __attribute__((visibility("hidden")));
+
 /* Whether events of LEVEL are written at all; for callers that have to prepare values. */
-bool log_wanted(enum log_level level);
+static inline bool log_wanted(enum log_level level) {
+    return level <= log_limit;
+}
 
 /*
  * Begins a line for EVENT; log_end writes it. In between the values. All of these do nothing

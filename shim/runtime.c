@@ -26,7 +26,7 @@ static struct {
 
 /* Written once, under `once`; constant afterwards. */
 static struct runtime runtime;
-static const struct runtime *active;
+const struct runtime *_Atomic runtime_active;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 __attribute__((constructor)) static void copy_environment(void) {
@@ -168,14 +168,14 @@ static void make(void) {
                    load_keys(&settings->endpoints[i], &runtime.endpoints[i]);
         }
         if (made)
-            active = &runtime;
+            atomic_store_explicit(&runtime_active, &runtime, memory_order_release);
     }
     errno = saved;
 }
 
-const struct runtime *runtime_get(void) {
+const struct runtime *runtime_load(void) {
     pthread_once(&once, make);
-    return active;
+    return atomic_load_explicit(&runtime_active, memory_order_acquire);
 }
 
 uint64_t runtime_random(uint64_t salt) {

@@ -6,6 +6,7 @@
 #ifndef SPILLWAY_SHIM_RUNTIME_H
 #define SPILLWAY_SHIM_RUNTIME_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "config/settings.h"
@@ -32,7 +33,16 @@ struct runtime {
  * bad (one line in the log says so, if there is a log), or if this program is not meant.
  * Thread-safe; errno is kept.
  */
-const struct runtime *runtime_get(void);
+const struct runtime *runtime_load(void);
+
+/* What runtime_load has made; NULL before that, and if there is none. */
+extern const struct runtime *_Atomic runtime_active __attribute__((visibility("hidden")));
+
+/* The same as runtime_load, in a few instructions when it was made already. */
+static inline const struct runtime *runtime_get(void) {
+    const struct runtime *runtime = atomic_load_explicit(&runtime_active, memory_order_acquire);
+    return runtime ? runtime : runtime_load();
+}
 
 /*
  * A random number, uniform over 64 bits; not for secrets. SALT, such as the time, tells processes

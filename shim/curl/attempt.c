@@ -1,5 +1,6 @@
 #include "shim/curl/attempt.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,72 +21,133 @@ enum {
 #define SET(transfer, option, value)                                                               \
     ((transfer)->handle->curl->easy_setopt((transfer)->handle->easy, option, value))
 
-static bool make_url(struct transfer *t, const struct backend *backend, bool with_userinfo) {
-    /* an upper bound: the scheme and the '@' come to less than 16 */
-    size_t need = strlen(backend->url) + strlen(t->handle->options.url) + 16;
-    if (need > t->url_capacity) {
-        free(t->url);
-        t->url_capacity = 0;
-        t->url = malloc(need);
-        if (!t->url)
-            return false;
-        t->url_capacity = need;
+/* What may stay on the handle between transfers: see transfer_release. */
+#define PARKED (OURS_URL | OURS_HEADERS | OURS_CONNECT_TIMEOUT)
+
+static void forget_urls(struct transfer *t) {
+    for (size_t i = 0; i < BACKENDS_MAX; i++) {
+        free(t->urls[i]);
+        t->urls[i] = NULL;
     }
-    return route_url(&t->route, backend, with_userinfo, t->url, t->url_capacity) > 0;
+    t->url = NULL;
 }
 
-static bool reserve_nodes(struct transfer *t) {
-    size_t count = 1; /* the key */
-    for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next)
-        count++;
-    if (count > t->node_capacity) {
-        free(t->nodes);
-        t->nodes = malloc(count * sizeof *t->nodes);
-        t->node_capacity = t->nodes ? count : 0;
+/* The URL of an attempt on the backend, made once for each URL that the program sets. */
+static const char *url_for(struct transfer *t, const struct backend *backend, bool with_userinfo) {
+    const struct options *o = &t->handle->options;
+    char **url = &t->urls[t->backend];
+    if (t->urls_changes != o->url_changes) {
+        forget_urls(t);
+        t->urls_changes = o->url_changes;
     }
-    return t->nodes != NULL;
+    if (*url)
+        return *url;
+    /* an upper bound: the scheme and the '@' come to less than 16 */
+    size_t size = strlen(backend->url) + strlen(o->url) + 16;
+    *url = malloc(size);
+    if (*url && !route_url(&t->route, backend, with_userinfo, *url, size)) {
+        free(*url);
+        *url = NULL;
+    }
+    return *url;
+}
+
+static bool set_url(struct transfer *t, const struct backend *backend, bool with_userinfo) {
+    const char *before = t->url, *url = url_for(t, backend, with_userinfo);
+    if (!url)
+        return false;
+    bool there = (t->applied & OURS_URL) && t->url && url == before;
+    if (!there && SET(t, CURLOPT_URL, url) != CURLE_OK)
+        return false;
+    t->url = url;
+    t->applied |= OURS_URL;
+    return true;
+}
+
+static void set_headers(struct transfer *t, struct curl_slist *headers) {
+    if (!(t->applied & OURS_HEADERS) || t->headers != headers)
+        SET(t, CURLOPT_HTTPHEADER, headers);
+    t->headers = headers;
+    t->applied |= OURS_HEADERS;
+}
+
+/* Whether a header of the program stays behind: Host always (it names the logical host), its
+ * credentials if it is not to send them. Most names are told by their first letter. */
+static bool stays_behind(const char *line, bool credentials) {
+    switch (line[0] | 0x20) {
+    case 'h':
+        return credentials_header_is(line, "host");
+    case 'a':
+    case 'o':
+    case 'x':
+        return credentials && credentials_is_header(line);
+    default:
+        return false;
+    }
+}
+
+static bool grow_nodes(struct transfer *t) {
+    size_t capacity = t->node_capacity ? t->node_capacity * 2 : 16;
+    struct curl_slist *nodes = malloc(capacity * sizeof *nodes);
+    if (!nodes)
+        return false;
+    /* nobody follows the old ones any more: they are made anew, and set anew, right away */
+    free(t->nodes);
+    t->nodes = nodes;
+    t->node_capacity = capacity;
+    t->applied &= ~(unsigned)OURS_HEADERS;
+    return true;
+}
+
+/* Fills the nodes. Returns how many, or -1 if there are too few. */
+static ptrdiff_t fill_nodes(struct transfer *t, const struct runtime_key *key) {
+    struct curl_slist *node = t->nodes, *end = node + t->node_capacity;
+    bool filter = key->state != CREDENTIALS_OF_PROGRAM;
+    if (key->line) {
+        if (node == end)
+            return -1;
+        *node = (struct curl_slist){key->line, node + 1};
+        node++;
+    }
+    for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next) {
+        if (stays_behind(h->data, filter))
+            continue;
+        if (node == end)
+            return -1;
+        *node = (struct curl_slist){h->data, node + 1};
+        node++;
+    }
+    if (node != t->nodes)
+        node[-1].next = NULL;
+    return node - t->nodes;
 }
 
 /*
- * The attempt's header list: the program's without Host (it names the logical host) and, unless
- * the program's own credentials are to go, without these; in front the backend's key. The
- * program may change its list between transfers without telling libcurl: made anew each time.
+ * The attempt's header list: the program's without what stays behind, and in front the backend's
+ * key. The program may change its list between transfers without telling libcurl: made anew.
  */
 static bool make_headers(struct transfer *t, const struct runtime_key *key) {
-    if (!reserve_nodes(t))
-        return false;
-    struct curl_slist *last = NULL;
-    size_t used = 0;
+    ptrdiff_t used;
+    while ((used = fill_nodes(t, key)) < 0)
+        if (!grow_nodes(t))
+            return false;
     t->key_sent = key->line != NULL;
-    if (key->line) {
-        last = &t->nodes[used++];
-        *last = (struct curl_slist){key->line, NULL};
-    }
-    t->headers_without_key = NULL;
-    for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next) {
-        if (credentials_header_is(h->data, "host") ||
-            (key->state != CREDENTIALS_OF_PROGRAM && credentials_is_header(h->data)))
-            continue;
-        struct curl_slist *node = &t->nodes[used++];
-        *node = (struct curl_slist){h->data, NULL};
-        if (last)
-            last->next = node;
-        if (!t->headers_without_key)
-            t->headers_without_key = node;
-        last = node;
-    }
-    SET(t, CURLOPT_HTTPHEADER, used ? t->nodes : NULL);
-    t->applied |= OURS_HEADERS;
+    t->headers_without_key = used > t->key_sent ? t->nodes + t->key_sent : NULL;
+    set_headers(t, used ? t->nodes : NULL);
     return true;
 }
 
 static void limit_connecting(struct transfer *t) {
     uint64_t ours = pool_endpoint(t->live->pool)->connect_timeout_ns / 1000000;
     long theirs = t->handle->options.connect_timeout_ms;
-    if (ours && (theirs <= 0 || (unsigned long)theirs > ours)) {
-        SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long)ours);
-        t->applied |= OURS_CONNECT_TIMEOUT;
-    }
+    bool shorter = ours && (theirs <= 0 || (unsigned long)theirs > ours);
+    long wanted = shorter ? (long)ours : theirs;
+    bool there = t->applied & OURS_CONNECT_TIMEOUT ? t->connect_timeout_ms == wanted : !shorter;
+    if (there)
+        return;
+    SET(t, CURLOPT_CONNECTTIMEOUT_MS, wanted);
+    t->connect_timeout_ms = wanted;
+    t->applied |= OURS_CONNECT_TIMEOUT;
 }
 
 void attempt_limit_time(struct transfer *t, uint64_t now) {
@@ -109,16 +171,14 @@ bool attempt_aim(struct transfer *t) {
     const struct backend *backend = &pool_endpoint(t->live->pool)->backends[t->backend];
     const struct runtime_key *key = &t->live->keys[t->backend];
     bool theirs = key->state == CREDENTIALS_OF_PROGRAM;
-    if (!make_url(t, backend, theirs) || !make_headers(t, key) ||
-        SET(t, CURLOPT_URL, t->url) != CURLE_OK)
+    if (!set_url(t, backend, theirs) || !make_headers(t, key))
         return false;
-    t->applied |= OURS_URL;
     SET(t, CURLOPT_HEADERFUNCTION, gate_header);
     SET(t, CURLOPT_HEADERDATA, &t->gate);
     t->applied |= OURS_HEADER_CALLBACK;
     if (o->include_headers || o->http09_allowed)
         attempt_divert_body(t);
-    if (options_reads_body(o))
+    if (t->reads_body)
         divert_reading(t);
     if (o->port) {
         SET(t, CURLOPT_PORT, 0L);
@@ -155,7 +215,7 @@ void attempt_watch(struct transfer *t, curl_xferinfo_callback watch) {
 
 void attempt_drop_key(struct transfer *t) {
     if (t->key_sent)
-        SET(t, CURLOPT_HTTPHEADER, t->headers_without_key);
+        set_headers(t, t->headers_without_key);
     t->key_sent = false;
 }
 
@@ -204,6 +264,12 @@ void attempt_hand_back(struct transfer *t) {
     t->applied &= ~groups;
 }
 
+void attempt_park(struct transfer *t) {
+    if (t->applied & ~(unsigned)PARKED)
+        put_back(t, t->handle->easy, t->applied & ~(unsigned)PARKED);
+    t->applied &= PARKED;
+}
+
 void attempt_restore(struct transfer *t) {
     put_back(t, t->handle->easy, t->applied);
     t->applied = 0;
@@ -213,39 +279,53 @@ void attempt_unset(const struct transfer *t, CURL *easy) {
     put_back(t, easy, t->applied);
 }
 
-bool attempt_owns(const struct transfer *t, CURLoption option) {
+/* The group that OPTION belongs to, 0 if it is never ours. */
+static unsigned group_of(CURLoption option) {
     switch ((int)option) {
     case CURLOPT_URL:
-        return t->applied & OURS_URL;
+        return OURS_URL;
     case CURLOPT_HTTPHEADER:
-        return t->applied & OURS_HEADERS;
+        return OURS_HEADERS;
     case CURLOPT_HEADERFUNCTION:
     case CURLOPT_HEADERDATA:
-        return t->applied & OURS_HEADER_CALLBACK;
+        return OURS_HEADER_CALLBACK;
     case CURLOPT_WRITEFUNCTION:
     case CURLOPT_WRITEDATA:
-        return t->applied & OURS_WRITE_CALLBACK;
+        return OURS_WRITE_CALLBACK;
     case CURLOPT_READFUNCTION:
     case CURLOPT_READDATA:
     case CURLOPT_SEEKFUNCTION:
     case CURLOPT_SEEKDATA:
-        return t->applied & OURS_READ_CALLBACKS;
+        return OURS_READ_CALLBACKS;
     case CURLOPT_XFERINFOFUNCTION:
     case CURLOPT_PROGRESSFUNCTION:
     case CURLOPT_XFERINFODATA:
     case CURLOPT_NOPROGRESS:
-        return t->applied & OURS_PROGRESS;
+        return OURS_PROGRESS;
     case CURLOPT_PORT:
-        return t->applied & OURS_PORT;
+        return OURS_PORT;
     case CURLOPT_HTTPAUTH:
-        return t->applied & OURS_AUTH;
+        return OURS_AUTH;
     case CURLOPT_CONNECTTIMEOUT:
     case CURLOPT_CONNECTTIMEOUT_MS:
-        return t->applied & OURS_CONNECT_TIMEOUT;
+        return OURS_CONNECT_TIMEOUT;
     case CURLOPT_TIMEOUT:
     case CURLOPT_TIMEOUT_MS:
-        return t->applied & OURS_TIMEOUT;
+        return OURS_TIMEOUT;
     default:
-        return false;
+        return 0;
     }
+}
+
+bool attempt_owns(const struct transfer *t, CURLoption option) {
+    return t->applied & group_of(option);
+}
+
+void attempt_overridden(struct transfer *t, CURLoption option) {
+    t->applied &= ~group_of(option);
+}
+
+void attempt_free(struct transfer *t) {
+    forget_urls(t);
+    free(t->nodes);
 }

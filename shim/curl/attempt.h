@@ -25,8 +25,18 @@ void attempt_drop_key(struct transfer *transfer);
 /* Gives the program its response callbacks back; for callbacks. */
 void attempt_hand_back(struct transfer *transfer);
 
-/* Puts all of the program's options back but the URL; `applied` is empty afterwards. */
+/* Puts the program's options back, except those that the next attempt is likely to need again
+ * and that nobody sees meanwhile. */
+void attempt_park(struct transfer *transfer);
+
+/* Puts all of the program's options back. */
 void attempt_restore(struct transfer *transfer);
+
+/* The program has set OPTION itself: what belongs to it is no longer ours. */
+void attempt_overridden(struct transfer *transfer, CURLoption option);
+
+/* Frees what attempts have made. */
+void attempt_free(struct transfer *transfer);
 
 /* Sets CURLOPT_TIMEOUT_MS to what is left of the program's own at NOW. */
 void attempt_limit_time(struct transfer *transfer, uint64_t now);

@@ -24,12 +24,16 @@ static CURL *hook_init(const void *caller) {
     return easy;
 }
 
-static CURLcode setopt_known(struct handle *handle, CURLoption option, void *value) {
+static CURLcode setopt_noted(struct handle *handle, CURLoption option, struct note note,
+                             void *value) {
     CURLcode result = CURLE_OK;
-    if (!handle->aimed || !transfer_owns(handle->transfer, option))
+    if (!handle->aimed || !transfer_owns(handle->transfer, option)) {
         result = handle->curl->easy_setopt(handle->easy, option, value);
+        if (result == CURLE_OK && !handle->aimed)
+            transfer_overridden(handle, option);
+    }
     if (result == CURLE_OK)
-        options_record(&handle->options, option, value);
+        options_record(&handle->options, option, note, value);
     return result;
 }
 
@@ -60,19 +64,21 @@ static CURLcode perform_routed(struct handle *handle) {
     do {
         while (transfer_aim(t) == TRANSFER_WAIT)
             if (!wait_for_backend(t)) {
-                transfer_end(t);
-                return CURLE_ABORTED_BY_CALLBACK;
+                result = CURLE_ABORTED_BY_CALLBACK;
+                goto end;
             }
         errno = saved;
         result = handle->curl->easy_perform(handle->easy);
         saved = errno;
     } while (transfer_continue(t, &result) == TRANSFER_RUN);
+end:
     transfer_end(t);
     errno = saved;
     return result;
 }
 
 static CURL *duplicate_known(struct handle *handle) {
+    transfer_release(handle);
     CURL *copy = handle->curl->easy_duphandle(handle->easy);
     if (!copy)
         return NULL;
@@ -85,6 +91,7 @@ static CURL *duplicate_known(struct handle *handle) {
 }
 
 static void reset_known(struct handle *handle) {
+    transfer_release(handle);
     handle->curl->easy_reset(handle->easy);
     uint64_t changes = handle->options.url_changes;
     options_clear(&handle->options);
@@ -111,11 +118,28 @@ EXPORT CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
     void *value = va_arg(arguments, void *);
     va_end(arguments);
     struct handle *handle = handle_find(easy);
+    struct note note = options_note(option);
     if (handle)
-        return setopt_known(handle, option, value);
+        return note.kind == NOTE_NONE ? handle->curl->easy_setopt(easy, option, value)
+                                      : setopt_noted(handle, option, note, value);
     bool inner;
     const struct libcurl *curl = libcurl_of(CALLER, &inner);
     return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
+}
+
+EXPORT CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...) {
+    va_list arguments;
+    va_start(arguments, info);
+    void *value = va_arg(arguments, void *);
+    va_end(arguments);
+    struct handle *handle = handle_find(easy);
+    if (handle && info == CURLINFO_EFFECTIVE_URL)
+        transfer_release(handle);
+    if (handle)
+        return handle->curl->easy_getinfo(easy, info, value);
+    bool inner;
+    const struct libcurl *curl = libcurl_of(CALLER, &inner);
+    return curl ? curl->easy_getinfo(easy, info, value) : CURLE_FAILED_INIT;
 }
 
 EXPORT CURLcode curl_easy_perform(CURL *easy) {

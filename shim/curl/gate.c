@@ -151,31 +151,44 @@ static enum replay end_block(struct gate *gate) {
     return REPLAYED;
 }
 
-static enum replay begin_block(struct gate *gate, const char *data, size_t length, size_t at) {
+/* A status line: returns whether the response is accepted at once. */
+static bool begin_block(struct gate *gate, const char *data, size_t length) {
     gate->in_block = true;
     gate->undecided = false;
-    gate->block = at;
+    gate->block = gate->held_length;
     gate->status = status_of(data, length);
-    return gate->owner->opinion(gate->context, gate->status) == GATE_ACCEPT ? replay(gate)
-                                                                            : REPLAYED;
+    return gate->owner->opinion(gate->context, gate->status) == GATE_ACCEPT;
+}
+
+/* Accepted with nothing held back, as most responses are. */
+static size_t pass(struct gate *gate, char *data, size_t length) {
+    gate->state = GATE_PASSED;
+    gate->owner->hand_back(gate->context);
+    return deliver(gate, STREAM_HEADER, data, length);
 }
 
 size_t gate_header(char *data, size_t size, size_t count, void *userdata) {
     struct gate *gate = userdata;
-    size_t length = size * count, at = gate->held_length;
+    size_t length = size * count;
+    bool accepted = false;
     if (gate->state == GATE_REPLAYING) /* the line that was paused at is held already */
         return after_replay(replay(gate), length);
     if (gate->state == GATE_SWALLOWING)
         return length; /* trailers */
     if (gate->state == GATE_PASSED)
         return deliver(gate, STREAM_HEADER, data, length);
+    if (!gate->in_block && is_status_line(data, length)) {
+        accepted = begin_block(gate, data, length);
+        if (accepted && !gate->held_length)
+            return pass(gate, data, length);
+    }
     if (!hold(gate, STREAM_HEADER, data, length)) {
         enum replay result = replay(gate); /* more than can be held: the program shall have it */
         return result == REPLAYED ? deliver(gate, STREAM_HEADER, data, length)
                                   : after_replay(result, length);
     }
-    if (!gate->in_block && is_status_line(data, length))
-        return after_replay(begin_block(gate, data, length, at), length);
+    if (accepted)
+        return after_replay(replay(gate), length);
     if (gate->in_block && is_blank(data, length))
         return after_replay(end_block(gate), length);
     return length;

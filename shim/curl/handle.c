@@ -4,10 +4,6 @@
 
 #include "shim/curl/transfer.h"
 
-struct handle *handle_find(CURL *easy) {
-    return (struct handle *)registry_find(easy, RECORD_EASY); /* the record is its first member */
-}
-
 static void free_handle(struct handle *handle) {
     transfer_free(handle->transfer);
     options_clear(&handle->options);

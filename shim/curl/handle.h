@@ -27,7 +27,9 @@ struct handle {
 };
 
 /* The record of EASY, or NULL. Thread-safe. */
-struct handle *handle_find(CURL *easy);
+static inline struct handle *handle_find(CURL *easy) {
+    return (struct handle *)registry_find(easy, RECORD_EASY); /* the record is its first member */
+}
 
 /* Makes the record of EASY, made by CURL, in place of one that its address may have had. Returns
  * NULL if memory ran out. Thread-safe. */

@@ -9,24 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every libcurl met so far. Entries are added in front, under the lock, and never change or go
- * away, so that they are read without it. */
-struct known {
-    struct libcurl curl;
-    struct known *next;
-};
-static struct known *_Atomic known;
+/* Written under the lock. */
+struct libcurl_known *_Atomic libcurl_known;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-/* What earlier calls from the same place found, as long as no object was unloaded since. */
+/* What earlier calls from the same objects found, as long as no object was unloaded since. */
 struct cached {
-    const void *return_address;
+    uintptr_t start, size; /* of the calling object */
     const struct libcurl *curl;
     unsigned long long unloads;
-    bool inner;
 };
-static __thread struct cached cache[16];
+static __thread struct cached cache[4];
+static __thread unsigned next_cached;
 
 static void before_fork(void) {
     pthread_mutex_lock(&lock);
@@ -46,14 +41,46 @@ static int first_object(struct dl_phdr_info *info, size_t size, void *unloads) {
     return 1;
 }
 
-static const void *object_of(const void *address) {
-    Dl_info info;
-    return dladdr(address, &info) ? info.dli_fbase : NULL;
+/* Where a loaded object lies. */
+struct bounds {
+    uintptr_t address; /* in it */
+    uintptr_t start, size;
+};
+
+/* For dl_iterate_phdr: fills in the bounds if this is the object. */
+static int match_object(struct dl_phdr_info *info, size_t size, void *userdata) {
+    struct bounds *bounds = userdata;
+    uintptr_t start = UINTPTR_MAX, end = 0;
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD) {
+            uintptr_t at = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+            uintptr_t behind = at + info->dlpi_phdr[i].p_memsz;
+            start = at < start ? at : start;
+            end = behind > end ? behind : end;
+        }
+    if (start > end || bounds->address - start >= end - start)
+        return 0;
+    bounds->start = start;
+    bounds->size = end - start;
+    return 1;
 }
 
-/* Our own object: where a lookup must not end. */
+static bool find_bounds(const void *address, struct bounds *bounds) {
+    bounds->address = (uintptr_t)address;
+    return dl_iterate_phdr(match_object, bounds) == 1;
+}
+
+/* Our own object, where a lookup must not end. Written under `once_own`. */
+static struct bounds own;
+static pthread_once_t once_own = PTHREAD_ONCE_INIT;
+
+static void find_own(void) {
+    find_bounds(&own, &own);
+}
+
 static bool is_ours(const void *address) {
-    return object_of(address) == object_of(&known);
+    return (uintptr_t)address - own.start < own.size;
 }
 
 /* NAME as the object with handle CALLER (or NULL) would find it without us, or NULL. */
@@ -70,39 +97,6 @@ static void *find(void *caller, const char *name) {
         void *found_ = find(caller, name);                                                         \
         memcpy(&(field), &found_, sizeof(field));                                                  \
     } while (0)
-
-/* For dl_iterate_phdr: sets the bounds if this is the object of a libcurl's functions. */
-static int bounds_of_object(struct dl_phdr_info *info, size_t size, void *userdata) {
-    struct libcurl *curl = userdata;
-    uintptr_t wanted, start = UINTPTR_MAX, end = 0;
-    (void)size;
-    memcpy(&wanted, &curl->easy_init, sizeof wanted);
-    for (unsigned i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_LOAD) {
-            uintptr_t at = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-            start = at < start ? at : start;
-            end = at + info->dlpi_phdr[i].p_memsz > end ? at + info->dlpi_phdr[i].p_memsz : end;
-        }
-    if (wanted < start || wanted >= end)
-        return 0;
-    curl->start = start;
-    curl->end = end;
-    return 1;
-}
-
-/* Where the object lies, which stays there: an address must never come to mean another one. */
-static bool find_bounds(struct libcurl *curl) {
-    Dl_info info;
-    struct link_map *map = NULL;
-    void *init;
-    memcpy(&init, &curl->easy_init, sizeof init);
-    if (!dl_iterate_phdr(bounds_of_object, curl) ||
-        !dladdr1(init, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
-        return false;
-    if (map->l_name[0])
-        dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    return true;
-}
 
 static bool fill(void *caller, struct libcurl *curl) {
     curl_version_info_data *(*version_info)(CURLversion);
@@ -128,65 +122,85 @@ static bool fill(void *caller, struct libcurl *curl) {
         !curl->easy_reset || !curl->easy_duphandle || !curl->easy_getinfo || !version_info)
         return false;
     curl->version = version_info(CURLVERSION_NOW)->version_num;
-    return find_bounds(curl);
+    return true;
 }
 
 /* The one entry for this set of functions. */
 static const struct libcurl *intern(const struct libcurl *curl) {
     pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&lock);
-    struct known *entry = known;
+    struct libcurl_known *entry = libcurl_known;
     /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): both were zeroed, padding included */
     while (entry && memcmp(&entry->curl, curl, sizeof *curl) != 0)
         entry = entry->next;
     if (!entry && (entry = malloc(sizeof *entry))) {
         memcpy(&entry->curl, curl, sizeof *curl); /* with its padding, for memcmp */
-        entry->next = known;
-        known = entry;
+        entry->next = libcurl_known;
+        libcurl_known = entry;
     }
     pthread_mutex_unlock(&lock);
     return entry ? &entry->curl : NULL;
 }
 
-static const struct libcurl *look_up(const void *return_address, bool *inner) {
+/*
+ * An address of this libcurl must never come to mean another one, so it stays. What the main
+ * program calls directly it was started with, and that stays anyway.
+ */
+static void pin(const void *address) {
     Dl_info info;
     struct link_map *map = NULL;
-    void *caller = NULL;
+    if (dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name[0])
+        dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+static const struct libcurl *look_up(const void *return_address) {
+    Dl_info info;
+    struct link_map *map = NULL;
+    void *caller = NULL, *init;
     struct libcurl curl;
+    struct bounds bounds;
     /* the main program's name is empty, and its own scope begins with us: RTLD_NEXT serves it */
     if (dladdr1(return_address, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name[0])
         caller = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
-    const struct libcurl *found = fill(caller, &curl) ? intern(&curl) : NULL;
-    *inner = libcurl_inner(return_address) != NULL;
+    bool found = fill(caller, &curl);
+    memcpy(&init, &curl.easy_init, sizeof init);
+    found = found && find_bounds(init, &bounds);
+    if (found) {
+        curl.start = bounds.start;
+        curl.size = bounds.size;
+        if (caller)
+            pin(init);
+    }
     if (caller)
         dlclose(caller);
-    return found;
+    return found ? intern(&curl) : NULL;
 }
 
-const struct libcurl *libcurl_inner(const void *return_address) {
-    uintptr_t at = (uintptr_t)return_address;
-    for (const struct known *k = atomic_load_explicit(&known, memory_order_acquire); k; k = k->next)
-        if (at - k->curl.start < k->curl.end - k->curl.start)
-            return &k->curl;
-    return NULL;
+static const struct libcurl *look_up_cached(const void *return_address) {
+    unsigned long long unloads = 0;
+    struct bounds bounds = {0};
+    dl_iterate_phdr(first_object, &unloads);
+    for (unsigned i = 0; i < sizeof cache / sizeof cache[0]; i++)
+        if ((uintptr_t)return_address - cache[i].start < cache[i].size &&
+            cache[i].unloads == unloads)
+            return cache[i].curl;
+    int saved = errno;
+    pthread_once(&once_own, find_own);
+    const struct libcurl *curl = look_up(return_address);
+    /* not every caller has an object: generated code, for one */
+    if (find_bounds(return_address, &bounds))
+        cache[next_cached++ % (sizeof cache / sizeof cache[0])] =
+            (struct cached){bounds.start, bounds.size, curl, unloads};
+    errno = saved;
+    return curl;
 }
 
 const struct libcurl *libcurl_of(const void *return_address, bool *inner) {
-    const struct libcurl *self = libcurl_inner(return_address);
-    if (self) {
-        *inner = true;
-        return self;
+    const struct libcurl *curl = libcurl_inner(return_address);
+    *inner = curl != NULL;
+    if (!curl) {
+        curl = look_up_cached(return_address);
+        *inner = libcurl_inner(return_address) != NULL; /* the first call may be such a one */
     }
-    unsigned long long unloads = 0;
-    dl_iterate_phdr(first_object, &unloads);
-    struct cached *entry = &cache[((uintptr_t)return_address >> 3) % 16];
-    if (entry->return_address != return_address || entry->unloads != unloads) {
-        int saved = errno;
-        entry->curl = look_up(return_address, &entry->inner);
-        entry->return_address = return_address;
-        entry->unloads = unloads;
-        errno = saved;
-    }
-    *inner = entry->inner;
-    return entry->curl;
+    return curl;
 }

@@ -12,6 +12,7 @@
 #define CURL_DISABLE_TYPECHECK
 #define CURL_DISABLE_DEPRECATION /* what programs still use we have to know */
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,8 +34,8 @@ struct libcurl {
     CURLMsg *(*multi_info_read)(CURLM *, int *);
     CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
     CURLMcode (*multi_cleanup)(CURLM *);
-    unsigned version;     /* as LIBCURL_VERSION_NUM: 0x075801 is 7.88.1 */
-    uintptr_t start, end; /* the object that they are in */
+    unsigned version;      /* as LIBCURL_VERSION_NUM: 0x075801 is 7.88.1 */
+    uintptr_t start, size; /* the object that they are in */
 };
 
 /*
@@ -44,8 +45,22 @@ struct libcurl {
  */
 const struct libcurl *libcurl_of(const void *return_address, bool *inner);
 
+/* Every libcurl met so far. Entries are added in front and never change or go away. */
+struct libcurl_known {
+    struct libcurl curl;
+    struct libcurl_known *next;
+};
+extern struct libcurl_known *_Atomic libcurl_known __attribute__((visibility("hidden")));
+
 /* The libcurl that the code at RETURN_ADDRESS is part of, or NULL: a call within a libcurl, not
- * one of the program. A few instructions. Thread-safe. */
-const struct libcurl *libcurl_inner(const void *return_address);
+ * one of the program. Thread-safe. */
+static inline const struct libcurl *libcurl_inner(const void *return_address) {
+    uintptr_t at = (uintptr_t)return_address;
+    const struct libcurl_known *k = atomic_load_explicit(&libcurl_known, memory_order_acquire);
+    for (; k; k = k->next)
+        if (at - k->curl.start < k->curl.size)
+            return &k->curl;
+    return NULL;
+}
 
 #endif

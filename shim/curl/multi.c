@@ -18,38 +18,48 @@
 #define NO_LIBCURL CURLM_INTERNAL_ERROR
 
 /*
- * Whose call this is: *MULTI is the record if it is ours to look at, else NULL. Returns the libcurl
- * to pass it on to.
+ * Whose call this is, if not libcurl's own: *MULTI is the record if it is ours to look at, else
+ * NULL. Returns the libcurl to pass it on to, or NULL.
  */
 static const struct libcurl *sort_out(CURLM *address, const void *caller, struct multi **multi) {
-    const struct libcurl *curl = libcurl_inner(caller);
     bool inner;
-    *multi = curl ? NULL : multi_find(address);
-    if (*multi)
-        return (*multi)->curl;
-    return curl ? curl : libcurl_of(caller, &inner);
+    *multi = multi_find(address);
+    return *multi ? (*multi)->curl : libcurl_of(caller, &inner);
 }
 
 static CURLMcode hook_add(CURLM *address, CURL *easy, const void *caller) {
-    struct multi *multi;
-    struct handle *handle = NULL;
-    const struct libcurl *curl = sort_out(address, caller, &multi);
+    bool inner;
+    struct multi *multi = multi_find(address);
+    const struct libcurl *curl = multi ? multi->curl : libcurl_of(caller, &inner);
     if (!curl || !curl->multi_add_handle)
         return NO_LIBCURL;
-    if (!libcurl_inner(caller)) {
-        handle = handle_find(easy);
-        if (!multi)
-            multi = multi_watch(address, curl);
-    }
-    return multi ? multi_add(multi, easy, handle) : curl->multi_add_handle(address, easy);
+    if (!multi && !libcurl_inner(caller))
+        multi = multi_watch(address, curl);
+    return multi ? multi_add(multi, easy, handle_find(easy))
+                 : curl->multi_add_handle(address, easy);
 }
 
-static CURLMcode hook_perform(struct multi *multi, int *running) {
+static CURLMcode hook_remove(CURLM *address, CURL *easy, const void *caller) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, caller, &multi);
+    if (multi)
+        return multi_remove(multi, easy, handle_find(easy));
+    return curl && curl->multi_remove_handle ? curl->multi_remove_handle(address, easy)
+                                             : NO_LIBCURL;
+}
+
+static CURLMcode hook_perform(CURLM *address, int *running, const void *caller) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, caller, &multi);
     CURLMcode result;
     int again;
+    if (!curl || !curl->multi_perform)
+        return NO_LIBCURL;
+    if (!multi)
+        return curl->multi_perform(address, running);
     do {
         multi_enter(multi);
-        result = multi->curl->multi_perform(multi->multi, running);
+        result = curl->multi_perform(address, running);
         again = multi_leave(multi);
     } while (result == CURLM_OK && again > 0);
     if (running)
@@ -58,76 +68,112 @@ static CURLMcode hook_perform(struct multi *multi, int *running) {
 }
 
 /* After one of the socket functions: those started again run on by the timer that is set now. */
-static CURLMcode after_sockets(struct multi *multi, CURLMcode result, int *running) {
+static CURLMcode leave_sockets(struct multi *multi, CURLMcode result, int *running) {
     int again = multi_leave(multi);
     if (running)
         *running += again;
     return result;
 }
 
-EXPORT CURLMcode curl_multi_add_handle(CURLM *address, CURL *easy) {
-    return hook_add(address, easy, CALLER);
-}
-
-EXPORT CURLMcode curl_multi_remove_handle(CURLM *address, CURL *easy) {
+static CURLMcode hook_socket_action(CURLM *address, curl_socket_t fd, int events, int *running,
+                                    const void *caller) {
     struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
-    if (multi)
-        return multi_remove(multi, easy, handle_find(easy));
-    return curl && curl->multi_remove_handle ? curl->multi_remove_handle(address, easy)
-                                             : NO_LIBCURL;
-}
-
-EXPORT CURLMcode curl_multi_perform(CURLM *address, int *running) {
-    struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
-    if (multi)
-        return hook_perform(multi, running);
-    return curl && curl->multi_perform ? curl->multi_perform(address, running) : NO_LIBCURL;
-}
-
-EXPORT CURLMcode curl_multi_socket_action(CURLM *address, curl_socket_t fd, int events,
-                                          int *running) {
-    struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    const struct libcurl *curl = sort_out(address, caller, &multi);
     if (!curl || !curl->multi_socket_action)
         return NO_LIBCURL;
     if (!multi)
         return curl->multi_socket_action(address, fd, events, running);
     multi_enter(multi);
-    return after_sockets(multi, curl->multi_socket_action(address, fd, events, running), running);
+    return leave_sockets(multi, curl->multi_socket_action(address, fd, events, running), running);
 }
 
-/* curl.h makes a macro of it */
-#undef curl_multi_socket
-EXPORT CURLMcode curl_multi_socket(CURLM *address, curl_socket_t fd, int *running) {
+static CURLMcode hook_socket(CURLM *address, curl_socket_t fd, int *running, const void *caller) {
     struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    const struct libcurl *curl = sort_out(address, caller, &multi);
     if (!curl || !curl->multi_socket)
         return NO_LIBCURL;
     if (!multi)
         return curl->multi_socket(address, fd, running);
     multi_enter(multi);
-    return after_sockets(multi, curl->multi_socket(address, fd, running), running);
+    return leave_sockets(multi, curl->multi_socket(address, fd, running), running);
 }
 
-EXPORT CURLMcode curl_multi_socket_all(CURLM *address, int *running) {
+static CURLMcode hook_socket_all(CURLM *address, int *running, const void *caller) {
     struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    const struct libcurl *curl = sort_out(address, caller, &multi);
     if (!curl || !curl->multi_socket_all)
         return NO_LIBCURL;
     if (!multi)
         return curl->multi_socket_all(address, running);
     multi_enter(multi);
-    return after_sockets(multi, curl->multi_socket_all(address, running), running);
+    return leave_sockets(multi, curl->multi_socket_all(address, running), running);
 }
 
-EXPORT CURLMsg *curl_multi_info_read(CURLM *address, int *left) {
+static CURLMsg *hook_info_read(CURLM *address, int *left, const void *caller) {
     struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
+    const struct libcurl *curl = sort_out(address, caller, &multi);
     if (multi)
         return multi_read(multi, left);
     return curl && curl->multi_info_read ? curl->multi_info_read(address, left) : NULL;
+}
+
+static CURLMcode hook_setopt(CURLM *address, CURLMoption option, void *value, const void *caller) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, caller, &multi);
+    if (!curl || !curl->multi_setopt)
+        return NO_LIBCURL;
+    if (option == OPTION_NOTIFYFUNCTION && value && !libcurl_inner(caller) &&
+        (multi || (multi = multi_watch(address, curl))))
+        multi->untouched = true;
+    return curl->multi_setopt(address, option, value);
+}
+
+static CURLMcode hook_cleanup(CURLM *address, const void *caller) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, caller, &multi);
+    if (multi)
+        return multi_close(multi);
+    return curl && curl->multi_cleanup ? curl->multi_cleanup(address) : NO_LIBCURL;
+}
+
+EXPORT CURLMcode curl_multi_add_handle(CURLM *address, CURL *easy) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_add_handle(address, easy) : hook_add(address, easy, CALLER);
+}
+
+EXPORT CURLMcode curl_multi_remove_handle(CURLM *address, CURL *easy) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_remove_handle(address, easy) : hook_remove(address, easy, CALLER);
+}
+
+EXPORT CURLMcode curl_multi_perform(CURLM *address, int *running) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_perform(address, running) : hook_perform(address, running, CALLER);
+}
+
+EXPORT CURLMcode curl_multi_socket_action(CURLM *address, curl_socket_t fd, int events,
+                                          int *running) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_socket_action(address, fd, events, running)
+                 : hook_socket_action(address, fd, events, running, CALLER);
+}
+
+#undef curl_multi_socket /* curl.h makes a macro of it */
+EXPORT CURLMcode curl_multi_socket(CURLM *address, curl_socket_t fd, int *running) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_socket(address, fd, running)
+                 : hook_socket(address, fd, running, CALLER);
+}
+
+EXPORT CURLMcode curl_multi_socket_all(CURLM *address, int *running) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_socket_all(address, running)
+                 : hook_socket_all(address, running, CALLER);
+}
+
+EXPORT CURLMsg *curl_multi_info_read(CURLM *address, int *left) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_info_read(address, left) : hook_info_read(address, left, CALLER);
 }
 
 EXPORT CURLMcode curl_multi_setopt(CURLM *address, CURLMoption option, ...) {
@@ -135,20 +181,12 @@ EXPORT CURLMcode curl_multi_setopt(CURLM *address, CURLMoption option, ...) {
     va_start(arguments, option);
     void *value = va_arg(arguments, void *);
     va_end(arguments);
-    struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
-    if (!curl || !curl->multi_setopt)
-        return NO_LIBCURL;
-    if (option == OPTION_NOTIFYFUNCTION && value && !libcurl_inner(CALLER) &&
-        (multi || (multi = multi_watch(address, curl))))
-        multi->untouched = true;
-    return curl->multi_setopt(address, option, value);
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_setopt(address, option, value)
+                 : hook_setopt(address, option, value, CALLER);
 }
 
 EXPORT CURLMcode curl_multi_cleanup(CURLM *address) {
-    struct multi *multi;
-    const struct libcurl *curl = sort_out(address, CALLER, &multi);
-    if (multi)
-        return multi_close(multi);
-    return curl && curl->multi_cleanup ? curl->multi_cleanup(address) : NO_LIBCURL;
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    return inner ? inner->multi_cleanup(address) : hook_cleanup(address, CALLER);
 }

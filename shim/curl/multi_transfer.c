@@ -90,8 +90,10 @@ CURLMcode multi_add(struct multi *multi, CURL *easy, struct handle *handle) {
         return CURLM_OUT_OF_MEMORY;
     if (handle && handle->curl == multi->curl && !multi->untouched && !multi->inside)
         routed = transfer_begin(handle);
+    else if (handle)
+        transfer_release(handle);
     if (routed) {
-        handle->transfer->hurried = true;
+        handle->transfer->in_multi = true;
         transfer_aim(handle->transfer);
     }
     multi->inside++;

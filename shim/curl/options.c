@@ -114,99 +114,95 @@ static void set_method(struct options *options, CURLoption option, bool on) {
     }
 }
 
-/* How an option is noted: in the field at an offset, as a bit, or by a rule of its own. */
-enum kind {
-    IGNORED,
-    POINTER, /* a data or function pointer */
-    LONG,
+/* What is not simply a value. */
+enum rule {
     TEXT,
     UNFIT, /* `where` is the bit */
     AUTH,
     METHOD,
     URL,
-    SECONDS, /* a LONG in seconds, kept in milliseconds */
+    SECONDS, /* a long in seconds, kept in milliseconds */
     DEFAULT_PROTOCOL,
     PROTOCOLS,
     PROTOCOLS_TEXT
 };
 
-struct note {
-    uint16_t kind;
-    uint16_t where;
-};
+_Static_assert(sizeof(long) == sizeof(void *), "a value is a pointer or a long");
 
-#define NUMBER(option) ((option) % 10000)
-#define FIELD(kind, option, field)                                                                 \
-    [NUMBER(CURLOPT_##option)] = {kind, offsetof(struct options, field)}
-#define BIT(kind, option, bit) [NUMBER(CURLOPT_##option)] = {kind, bit}
+#define VALUE(option, field)                                                                       \
+    [CURLOPT_##option % 10000] = {NOTE_VALUE, 0, offsetof(struct options, field)}
+#define FIELD(rule, option, field)                                                                 \
+    [CURLOPT_##option % 10000] = {NOTE_OTHER, rule, offsetof(struct options, field)}
+#define RULE(rule, option, bit) [CURLOPT_##option % 10000] = {NOTE_OTHER, rule, bit}
 
-static const struct note notes[] = {
-    BIT(URL, URL, 0),
-    FIELD(POINTER, HTTPHEADER, headers),
-    FIELD(POINTER, ACCEPT_ENCODING, accept_encoding),
-    FIELD(POINTER, WRITEFUNCTION, write_function),
-    FIELD(POINTER, WRITEDATA, write_data),
-    FIELD(POINTER, HEADERFUNCTION, header_function),
-    FIELD(POINTER, HEADERDATA, header_data),
-    FIELD(POINTER, READFUNCTION, read_function),
-    FIELD(POINTER, READDATA, read_data),
-    FIELD(POINTER, SEEKFUNCTION, seek_function),
-    FIELD(POINTER, SEEKDATA, seek_data),
-    FIELD(POINTER, IOCTLFUNCTION, ioctl_function),
-    FIELD(POINTER, IOCTLDATA, ioctl_data),
-    FIELD(POINTER, XFERINFOFUNCTION, xferinfo_function),
-    FIELD(POINTER, PROGRESSFUNCTION, progress_function),
-    FIELD(POINTER, XFERINFODATA, progress_data),
-    FIELD(POINTER, OPENSOCKETFUNCTION, open_function),
-    FIELD(POINTER, OPENSOCKETDATA, open_data),
-    FIELD(POINTER, CLOSESOCKETFUNCTION, close_function),
-    FIELD(POINTER, CLOSESOCKETDATA, close_data),
-    FIELD(POINTER, SOCKOPTFUNCTION, sockopt_function),
-    FIELD(POINTER, SOCKOPTDATA, sockopt_data),
-    FIELD(POINTER, PREREQFUNCTION, prereq_function),
-    FIELD(POINTER, PREREQDATA, prereq_data),
+const struct note options_notes[OPTIONS_NOTES] = {
+    RULE(URL, URL, 0),
+    VALUE(HTTPHEADER, headers),
+    VALUE(ACCEPT_ENCODING, accept_encoding),
+    VALUE(WRITEFUNCTION, write_function),
+    VALUE(WRITEDATA, write_data),
+    VALUE(HEADERFUNCTION, header_function),
+    VALUE(HEADERDATA, header_data),
+    VALUE(READFUNCTION, read_function),
+    VALUE(READDATA, read_data),
+    VALUE(SEEKFUNCTION, seek_function),
+    VALUE(SEEKDATA, seek_data),
+    VALUE(IOCTLFUNCTION, ioctl_function),
+    VALUE(IOCTLDATA, ioctl_data),
+    VALUE(XFERINFOFUNCTION, xferinfo_function),
+    VALUE(PROGRESSFUNCTION, progress_function),
+    VALUE(XFERINFODATA, progress_data),
+    VALUE(OPENSOCKETFUNCTION, open_function),
+    VALUE(OPENSOCKETDATA, open_data),
+    VALUE(CLOSESOCKETFUNCTION, close_function),
+    VALUE(CLOSESOCKETDATA, close_data),
+    VALUE(SOCKOPTFUNCTION, sockopt_function),
+    VALUE(SOCKOPTDATA, sockopt_data),
+    VALUE(PREREQFUNCTION, prereq_function),
+    VALUE(PREREQDATA, prereq_data),
     FIELD(SECONDS, TIMEOUT, timeout_ms),
-    FIELD(LONG, TIMEOUT_MS, timeout_ms),
+    VALUE(TIMEOUT_MS, timeout_ms),
     FIELD(SECONDS, CONNECTTIMEOUT, connect_timeout_ms),
-    FIELD(LONG, CONNECTTIMEOUT_MS, connect_timeout_ms),
-    FIELD(LONG, PORT, port),
-    FIELD(LONG, HTTPAUTH, http_auth),
-    FIELD(LONG, HTTP_VERSION, http_version),
-    FIELD(LONG, FOLLOWLOCATION, follow_location),
-    FIELD(LONG, HEADER, include_headers),
-    FIELD(LONG, HTTP09_ALLOWED, http09_allowed),
-    FIELD(LONG, FRESH_CONNECT, fresh_connect),
-    FIELD(LONG, FORBID_REUSE, forbid_reuse),
-    FIELD(LONG, TCP_FASTOPEN, tcp_fastopen),
-    FIELD(LONG, KEEP_SENDING_ON_ERROR, keep_sending_on_error),
-    FIELD(LONG, NOPROGRESS, no_progress),
+    VALUE(CONNECTTIMEOUT_MS, connect_timeout_ms),
+    VALUE(PORT, port),
+    VALUE(HTTPAUTH, http_auth),
+    VALUE(HTTP_VERSION, http_version),
+    VALUE(FOLLOWLOCATION, follow_location),
+    VALUE(HEADER, include_headers),
+    VALUE(HTTP09_ALLOWED, http09_allowed),
+    VALUE(FRESH_CONNECT, fresh_connect),
+    VALUE(FORBID_REUSE, forbid_reuse),
+    VALUE(HTTPPROXYTUNNEL, http_proxy_tunnel),
+    VALUE(TCP_FASTOPEN, tcp_fastopen),
+    VALUE(KEEP_SENDING_ON_ERROR, keep_sending_on_error),
+    VALUE(NOPROGRESS, no_progress),
     FIELD(TEXT, PROXY, proxy),
     FIELD(TEXT, PRE_PROXY, pre_proxy),
-    BIT(PROTOCOLS, PROTOCOLS, 0),
-    BIT(PROTOCOLS_TEXT, PROTOCOLS_STR, 0),
-    BIT(DEFAULT_PROTOCOL, DEFAULT_PROTOCOL, 0),
-    BIT(METHOD, HTTPGET, 0),
-    BIT(METHOD, NOBODY, 0),
-    BIT(METHOD, POST, 0),
-    BIT(METHOD, UPLOAD, 0),
-    BIT(METHOD, PUT, 0),
-    BIT(METHOD, HTTPPOST, 0),
-    BIT(METHOD, MIMEPOST, 0),
-    BIT(METHOD, POSTFIELDS, 0),
-    BIT(METHOD, COPYPOSTFIELDS, 0),
-    BIT(UNFIT, CONNECT_ONLY, UNFIT_CONNECT_ONLY),
-    BIT(UNFIT, CONNECT_TO, UNFIT_CONNECT_TO),
-    BIT(UNFIT, UNIX_SOCKET_PATH, UNFIT_UNIX_SOCKET),
-    BIT(UNFIT, ABSTRACT_UNIX_SOCKET, UNFIT_ABSTRACT_SOCKET),
-    BIT(UNFIT, PINNEDPUBLICKEY, UNFIT_PINNED_KEY),
-    BIT(UNFIT, AWS_SIGV4, UNFIT_SIGV4),
-    BIT(UNFIT, REQUEST_TARGET, UNFIT_REQUEST_TARGET),
-    BIT(UNFIT, CURLU, UNFIT_CURLU),
-    BIT(AUTH, USERPWD, AUTH_USERPWD),
-    BIT(AUTH, USERNAME, AUTH_USERNAME),
-    BIT(AUTH, PASSWORD, AUTH_PASSWORD),
-    BIT(AUTH, XOAUTH2_BEARER, AUTH_BEARER),
-    BIT(AUTH, NETRC, AUTH_NETRC),
+    RULE(PROTOCOLS, PROTOCOLS, 0),
+    RULE(PROTOCOLS_TEXT, PROTOCOLS_STR, 0),
+    RULE(DEFAULT_PROTOCOL, DEFAULT_PROTOCOL, 0),
+    RULE(METHOD, HTTPGET, 0),
+    RULE(METHOD, NOBODY, 0),
+    RULE(METHOD, POST, 0),
+    RULE(METHOD, UPLOAD, 0),
+    RULE(METHOD, PUT, 0),
+    RULE(METHOD, HTTPPOST, 0),
+    RULE(METHOD, MIMEPOST, 0),
+    RULE(METHOD, POSTFIELDS, 0),
+    RULE(METHOD, COPYPOSTFIELDS, 0),
+    RULE(UNFIT, CONNECT_ONLY, UNFIT_CONNECT_ONLY),
+    RULE(UNFIT, CONNECT_TO, UNFIT_CONNECT_TO),
+    RULE(UNFIT, UNIX_SOCKET_PATH, UNFIT_UNIX_SOCKET),
+    RULE(UNFIT, ABSTRACT_UNIX_SOCKET, UNFIT_ABSTRACT_SOCKET),
+    RULE(UNFIT, PINNEDPUBLICKEY, UNFIT_PINNED_KEY),
+    RULE(UNFIT, AWS_SIGV4, UNFIT_SIGV4),
+    RULE(UNFIT, REQUEST_TARGET, UNFIT_REQUEST_TARGET),
+    RULE(UNFIT, CURLU, UNFIT_CURLU),
+    RULE(AUTH, USERPWD, AUTH_USERPWD),
+    RULE(AUTH, USERNAME, AUTH_USERNAME),
+    RULE(AUTH, PASSWORD, AUTH_PASSWORD),
+    RULE(AUTH, XOAUTH2_BEARER, AUTH_BEARER),
+    RULE(AUTH, NETRC, AUTH_NETRC),
 };
 
 static void set_protocols(struct options *options, long protocols) {
@@ -215,28 +211,17 @@ static void set_protocols(struct options *options, long protocols) {
     options->protocols_set = true;
 }
 
-void options_record(struct options *options, CURLoption option, void *value) {
-    unsigned number = (unsigned)NUMBER(option);
-    if (number >= sizeof notes / sizeof notes[0])
-        return;
-    struct note note = notes[number];
+void options_record_other(struct options *options, CURLoption option, struct note note,
+                          void *value) {
     void *field = (char *)options + note.where;
-    long number_value = (long)(intptr_t)value;
-    switch ((enum kind)note.kind) {
-    case IGNORED:
-        break;
-    case POINTER:
-        memcpy(field, &value, sizeof value);
-        break;
-    case LONG:
-        memcpy(field, &number_value, sizeof number_value);
-        break;
-    case SECONDS:
-        number_value = milliseconds(number_value);
-        memcpy(field, &number_value, sizeof number_value);
-        break;
+    long number = (long)(intptr_t)value;
+    switch ((enum rule)note.rule) {
     case TEXT:
         set_text(options, field, value);
+        break;
+    case SECONDS:
+        number = milliseconds(number);
+        memcpy(field, &number, sizeof number);
         break;
     case UNFIT:
         set_bit(&options->unfit, note.where, value != NULL);
@@ -254,7 +239,7 @@ void options_record(struct options *options, CURLoption option, void *value) {
         set_default_protocol(options, value);
         break;
     case PROTOCOLS:
-        set_protocols(options, number_value);
+        set_protocols(options, number);
         break;
     case PROTOCOLS_TEXT:
         set_protocols(options, (long)CURLPROTO_ALL);

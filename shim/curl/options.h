@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "shim/curl/libcurl.h"
 
@@ -78,6 +79,7 @@ struct options {
     long http09_allowed;
     long fresh_connect;
     long forbid_reuse;
+    long http_proxy_tunnel;
     long tcp_fastopen;
     long keep_sending_on_error;
     char *proxy;
@@ -104,11 +106,45 @@ void options_clear(struct options *options);
 /* Makes TO (cleared or new) a copy of FROM, as curl_easy_duphandle does. */
 void options_copy(struct options *to, const struct options *from);
 
+/* How an option is noted. */
+enum note_kind {
+    NOTE_NONE,
+    NOTE_VALUE, /* a pointer or long, in the field at the offset `where` */
+    NOTE_OTHER  /* the rest, by `rule` */
+};
+
+struct note {
+    uint8_t kind;
+    uint8_t rule;   /* private to options.c */
+    uint16_t where; /* an offset in struct options, or a bit */
+};
+
+/* By an option's number: the last digits of its value, which are unique. */
+#define OPTIONS_NOTES 400
+extern const struct note options_notes[OPTIONS_NOTES] __attribute__((visibility("hidden")));
+
+/* How OPTION, any value at all, is noted. */
+static inline struct note options_note(CURLoption option) {
+    static const struct note none = {NOTE_NONE, 0, 0};
+    unsigned number = (unsigned)option % 10000;
+    return number < OPTIONS_NOTES ? options_notes[number] : none;
+}
+
+/* For options_record: the options that are not simply a value. */
+void options_record_other(struct options *options, CURLoption option, struct note note,
+                          void *value);
+
 /*
- * Notes that OPTION was set to VALUE, the vararg as it came, a long or function as a pointer.
- * If memory runs out the handle becomes unfit.
+ * Notes that OPTION, for which NOTE is options_note(OPTION), was set to VALUE, the vararg as it
+ * came, a long or function as a pointer. If memory runs out the handle becomes unfit.
  */
-void options_record(struct options *options, CURLoption option, void *value);
+static inline void options_record(struct options *options, CURLoption option, struct note note,
+                                  void *value) {
+    if (note.kind == NOTE_VALUE)
+        memcpy((char *)options + note.where, &value, sizeof value);
+    else if (note.kind == NOTE_OTHER)
+        options_record_other(options, option, note, value);
+}
 
 /* Whether the request takes its body from the program's CURLOPT_READFUNCTION (or a FILE). */
 bool options_reads_body(const struct options *options);

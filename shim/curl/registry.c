@@ -1,8 +1,6 @@
 #include "shim/curl/registry.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdint.h>
 
 /* All records by address. Read and written under the lock. */
 static struct record *records;
@@ -12,16 +10,8 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 /* How many there are: in a process without any no lock is ever taken. */
 static _Atomic size_t population;
 
-/* Counts removals, under the lock: a remembered record of an older count may be gone. */
-static _Atomic uint64_t removals = 1;
-
-/* What this thread found lately. */
-struct remembered {
-    void *address;
-    struct record *record;
-    uint64_t removals;
-};
-static __thread struct remembered memory[16];
+_Atomic uint64_t registry_removals = 1;
+__thread struct remembered registry_memory[REGISTRY_REMEMBERED];
 
 static void before_fork(void) {
     pthread_mutex_lock(&lock);
@@ -35,32 +25,23 @@ static void watch_forks(void) {
     pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-static struct remembered *place_of(const void *address) {
-    uintptr_t bits = (uintptr_t)address;
-    return &memory[(bits >> 6 ^ bits >> 13) % 16];
-}
-
-struct record *registry_find(void *address, enum record_kind kind) {
+struct record *registry_ask(void *address, enum record_kind kind) {
+    struct record *record;
     if (!atomic_load_explicit(&population, memory_order_relaxed))
         return NULL;
-    struct remembered *place = place_of(address);
-    uint64_t now = atomic_load_explicit(&removals, memory_order_acquire);
-    if (place->address != address || place->removals != now) {
-        struct record *record;
-        pthread_mutex_lock(&lock);
-        HASH_FIND_PTR(records, &address, record);
-        now = atomic_load_explicit(&removals, memory_order_relaxed);
-        pthread_mutex_unlock(&lock);
-        if (!record)
-            return NULL;
-        *place = (struct remembered){address, record, now};
-    }
-    return place->record->kind == kind ? place->record : NULL;
+    pthread_mutex_lock(&lock);
+    HASH_FIND_PTR(records, &address, record);
+    uint64_t removals = atomic_load_explicit(&registry_removals, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
+    if (!record || record->kind != kind)
+        return NULL;
+    *registry_place(address) = (struct remembered){address, record, removals};
+    return record;
 }
 
 static void take_out(struct record *record) {
     HASH_DEL(records, record);
-    atomic_fetch_add_explicit(&removals, 1, memory_order_release);
+    atomic_fetch_add_explicit(&registry_removals, 1, memory_order_release);
 }
 
 bool registry_add(struct record *record, struct record **stale) {

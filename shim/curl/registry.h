@@ -8,7 +8,9 @@
 #ifndef SPILLWAY_CURL_REGISTRY_H
 #define SPILLWAY_CURL_REGISTRY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* uthash's own answer to a full heap is exit() */
 #define HASH_NONFATAL_OOM 1
@@ -23,8 +25,36 @@ struct record {
     UT_hash_handle hh;
 };
 
+/* What one thread found lately; written by that thread alone. */
+struct remembered {
+    void *address;
+    struct record *record;
+    uint64_t removals; /* as of then: a record that was found before a removal may be gone */
+};
+#define REGISTRY_REMEMBERED 16
+extern __thread struct remembered registry_memory[REGISTRY_REMEMBERED]
+    __attribute__((visibility("hidden")));
+
+/* Counts removals from the table, from 1; written under its lock. */
+extern _Atomic uint64_t registry_removals __attribute__((visibility("hidden")));
+
+static inline struct remembered *registry_place(const void *address) {
+    uintptr_t bits = (uintptr_t)address;
+    return &registry_memory[(bits >> 6 ^ bits >> 13) % REGISTRY_REMEMBERED];
+}
+
+/* For registry_find: asks the table itself. */
+struct record *registry_ask(void *address, enum record_kind kind);
+
 /* The record of the handle at ADDRESS if it is one of KIND, or NULL. */
-struct record *registry_find(void *address, enum record_kind kind);
+static inline struct record *registry_find(void *address, enum record_kind kind) {
+    const struct remembered *place = registry_place(address);
+    if (place->address == address &&
+        place->removals == atomic_load_explicit(&registry_removals, memory_order_acquire) &&
+        place->record->kind == kind)
+        return place->record;
+    return registry_ask(address, kind);
+}
 
 /*
  * Adds RECORD, whose address and kind are set. Returns false if memory ran out. A record that

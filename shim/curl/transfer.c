@@ -31,8 +31,7 @@ void transfer_free(struct transfer *t) {
         return;
     gate_clear(&t->gate);
     body_clear(&t->body);
-    free(t->url);
-    free(t->nodes);
+    attempt_free(t);
     free(t->answer);
     free(t);
 }
@@ -55,26 +54,39 @@ static bool route(struct handle *handle, const struct settings *settings) {
     return handle->routable;
 }
 
+void transfer_release(struct handle *handle) {
+    if (handle->transfer && handle->transfer->applied && !handle->aimed)
+        attempt_restore(handle->transfer);
+}
+
+void transfer_overridden(struct handle *handle, CURLoption option) {
+    if (handle->transfer)
+        attempt_overridden(handle->transfer, option);
+}
+
 bool transfer_begin(struct handle *handle) {
     const struct runtime *runtime = runtime_get();
     const struct options *o = &handle->options;
-    if (!runtime || !o->url || o->unfit || handle->aimed || !route(handle, runtime->settings))
+    if (!runtime || !o->url || o->unfit || handle->aimed || !route(handle, runtime->settings)) {
+        transfer_release(handle);
         return false;
+    }
     struct transfer *t = handle->transfer;
     t->live = &runtime->endpoints[t->route.endpoint - runtime->settings->endpoints];
     memset(&t->turn, 0, sizeof t->turn);
     t->claim = -1;
     t->attempts = 0;
     t->waited_ns = 0;
-    t->stuck = t->hurried = false;
+    t->stuck = t->in_multi = false;
     t->waits = 0;
-    t->applied = 0;
     t->started = ledger_now();
     t->deadline = o->timeout_ms > 0 ? t->started + (uint64_t)o->timeout_ms * (SECOND / 1000) : 0;
-    if (options_reads_body(o))
+    t->reads_body = options_reads_body(o);
+    if (t->reads_body)
         body_start(&t->body, o, endpoint_of(t)->replay_limit);
     handle->aimed = true;
-    verdict_log_intercepted(t);
+    if (log_wanted(LOG_INFO))
+        verdict_log_intercepted(t);
     return true;
 }
 
@@ -159,7 +171,7 @@ static bool aim_backend(struct transfer *t) {
     gate_start(&t->gate, &t->handle->options, &owner, t,
                endpoint_of(t)->on_exhausted == EXHAUSTED_LAST);
     /* the first attempt finds nothing to rewind; later ones were asked before the rejection */
-    if (options_reads_body(&t->handle->options) && !body_rewind(&t->body))
+    if (t->reads_body && !body_rewind(&t->body))
         return false;
     if (!attempt_aim(t))
         return false;
@@ -196,19 +208,24 @@ static bool shall_wait(struct transfer *t) {
     return true;
 }
 
+static int choose(struct transfer *t) {
+    enum strategy strategy = endpoint_of(t)->strategy;
+    bool chance = strategy == STRATEGY_RANDOM || strategy == STRATEGY_LEAST_BUSY;
+    return pool_choose(t->live->pool, &t->turn, t->attempt_started,
+                       chance ? runtime_random(t->attempt_started) : 0);
+}
+
 enum transfer_next transfer_aim(struct transfer *t) {
-    t->attempt_started = ledger_now();
+    t->attempt_started = t->attempts || t->waits ? ledger_now() : t->started;
     for (;;) {
-        t->backend = t->stuck ? -1
-                              : pool_choose(t->live->pool, &t->turn, t->attempt_started,
-                                            runtime_random(t->attempt_started));
+        t->backend = t->stuck ? -1 : choose(t);
         if (t->backend < 0)
             break;
         if (aim_backend(t))
             return TRANSFER_RUN;
         pool_bar(&t->turn, t->backend);
     }
-    if (!t->stuck && !t->hurried && shall_wait(t))
+    if (!t->stuck && !t->in_multi && shall_wait(t))
         return TRANSFER_WAIT;
     aim_reply(t);
     return TRANSFER_RUN;
@@ -254,8 +271,9 @@ void transfer_end(struct transfer *t) {
         reply_end(&t->reply, t->handle);
     pool_end(t->live->pool, t->claim);
     t->claim = -1;
-    attempt_restore(t);
-    body_clear(&t->body);
+    attempt_park(t);
+    if (t->reads_body)
+        body_clear(&t->body);
     free(t->answer);
     t->answer = NULL;
     t->handle->aimed = false;

@@ -40,8 +40,9 @@ struct transfer {
     int backend;                       /* of the attempt at hand; -1: the reply */
     int claim;                         /* see pool_begin */
     int attempts;                      /* begun so far */
+    bool reads_body;                   /* the body comes from the program's read function */
     bool reported;                     /* the pool knows what became of this attempt */
-    bool hurried;                      /* nobody may wait for a backend: an event loop runs it */
+    bool in_multi;                     /* an event loop runs it: nothing may sleep */
     bool silent;                       /* first_byte_timeout ended it */
     bool stuck;                        /* the request cannot be made again */
     uint64_t started, attempt_started; /* ledger_now() */
@@ -53,12 +54,15 @@ struct transfer {
     uint64_t waited_ns; /* so far */
     unsigned waits;
 
-    /* What is ours on the handle, see attempt.c */
+    /* What is ours on the handle, see attempt.c; some of it also between transfers */
     unsigned applied;
-    char *url;
-    size_t url_capacity;
+    long connect_timeout_ms;  /* as it is on the handle */
+    const char *url;          /* of the attempt, and on the handle: one of `urls` */
+    char *urls[BACKENDS_MAX]; /* made so far, per backend ... */
+    uint64_t urls_changes;    /* ... as of this count of the options' url_changes */
     struct curl_slist *nodes; /* the attempt's header list: nodes are ours, texts the program's */
     size_t node_capacity;
+    struct curl_slist *headers; /* as it is on the handle: part of `nodes`, or NULL */
     struct curl_slist *headers_without_key;
     bool key_sent;
 
@@ -71,9 +75,20 @@ struct transfer {
 
 /*
  * Whether the transfer that HANDLE is about to make is for an endpoint and can be routed. If so
- * handle->transfer is ready and handle->aimed set, until transfer_end.
+ * handle->transfer is ready and handle->aimed set, until transfer_end. If not the handle has the
+ * program's own options.
  */
 bool transfer_begin(struct handle *handle);
+
+/*
+ * Some of our options stay on a handle after a routed transfer: mostly the next one needs the
+ * same. Puts the program's in place, before something that could tell the difference. Does nothing
+ * in the middle of a transfer.
+ */
+void transfer_release(struct handle *handle);
+
+/* The program has set OPTION itself, between transfers: ours is gone from the handle. */
+void transfer_overridden(struct handle *handle, CURLoption option);
 
 /* Aims the handle at the next backend, or at the reply if none is left and none is waited for. */
 enum transfer_next transfer_aim(struct transfer *transfer);

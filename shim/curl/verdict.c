@@ -41,7 +41,9 @@ static long get_long(const struct transfer *t, CURLINFO info) {
 
 /* Whether the block with STATUS is a proxy's answer to CONNECT, not a response. */
 static bool is_proxy_block(const struct transfer *t, int status) {
-    return get_long(t, CURLINFO_HTTP_CONNECTCODE) == status &&
+    bool tunnel =
+        t->url[4] == 's' || t->handle->options.http_proxy_tunnel; /* https, or asked for */
+    return tunnel && get_long(t, CURLINFO_HTTP_CONNECTCODE) == status &&
            get_long(t, CURLINFO_RESPONSE_CODE) != status;
 }
 
@@ -89,8 +91,10 @@ static void log_backend(const struct transfer *t, enum log_level level, const ch
 
 void verdict_answered(struct transfer *t) {
     t->reported = true;
-    log_attempt(t, t->gate.status, NULL, CURLE_OK);
-    if (pool_succeeded(t->live->pool, t->backend, ledger_now()))
+    if (log_wanted(LOG_INFO))
+        log_attempt(t, t->gate.status, NULL, CURLE_OK);
+    /* as of the attempt's beginning: a later cooldown is somebody's newer finding */
+    if (pool_succeeded(t->live->pool, t->backend, t->attempt_started))
         log_backend(t, LOG_WARN, "recovered", NULL, 0);
 }
 
@@ -133,7 +137,7 @@ static void report_response(struct transfer *t) {
 
 /* Whether the request can be made once more from its beginning. */
 static bool is_repeatable(struct transfer *t) {
-    return !options_reads_body(&t->handle->options) || body_rewind(&t->body);
+    return !t->reads_body || body_rewind(&t->body);
 }
 
 bool verdict_judge(struct transfer *t, int status) {

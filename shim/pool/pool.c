@@ -12,6 +12,9 @@
 struct tier {
     uint64_t members; /* bit per backend */
     struct ledger_slot *cursor;
+    bool even; /* all weights are the same */
+    uint8_t count;
+    uint8_t list[BACKENDS_MAX];
 };
 
 struct pool {
@@ -45,9 +48,13 @@ static void add_tiers(struct pool *pool) {
             return;
         struct tier *tier = &pool->tiers[pool->tier_count];
         int priority = endpoint->backends[best].priority;
+        tier->even = true;
         for (int i = 0; i < (int)endpoint->backend_count; i++)
-            if (endpoint->backends[i].priority == priority)
+            if (endpoint->backends[i].priority == priority) {
                 tier->members |= bit(i);
+                tier->list[tier->count++] = (uint8_t)i;
+                tier->even &= endpoint->backends[i].weight == endpoint->backends[best].weight;
+            }
         done |= tier->members;
         char name[24];
         snprintf(name, sizeof name, "tier %d", priority);
@@ -105,23 +112,38 @@ uint64_t pool_soonest(const struct pool *pool, uint64_t now) {
     return soonest;
 }
 
-static uint64_t available(const struct pool *pool, const struct pool_turn *turn, uint64_t now) {
+/* The members of TIER that this transfer may use now, without those in EXCEPT. */
+static uint64_t available(const struct pool *pool, const struct tier *tier,
+                          const struct pool_turn *turn, uint64_t except, uint64_t now) {
     uint64_t mask = 0;
-    for (int i = 0; i < (int)pool->endpoint->backend_count; i++)
-        if (turn->attempts[i] < POOL_ATTEMPTS && !cooling(pool->slots[i], now))
-            mask |= bit(i);
-    mask &= ~turn->barred;
-    return mask & ~turn->spent ? mask & ~turn->spent : mask;
+    for (unsigned i = 0; i < tier->count; i++) {
+        int member = tier->list[i];
+        if (turn->attempts[member] < POOL_ATTEMPTS && !cooling(pool->slots[member], now))
+            mask |= bit(member);
+    }
+    return mask & ~(turn->barred | except);
 }
 
 bool pool_has_another(const struct pool *pool, const struct pool_turn *turn, int failing,
                       uint64_t now) {
-    uint64_t mask = available(pool, turn, now);
-    return (failing >= 0 ? mask & ~bit(failing) : mask) != 0;
+    uint64_t except = failing >= 0 ? bit(failing) : 0;
+    for (unsigned t = 0; t < pool->tier_count; t++)
+        if (available(pool, &pool->tiers[t], turn, except, now))
+            return true;
+    return false;
+}
+
+static uint64_t take_turn(const struct tier *tier) {
+    return atomic_fetch_add_explicit(&tier->cursor->cursor, 1, memory_order_relaxed);
 }
 
 static int pick(struct pool *pool, const struct tier *tier, uint64_t mask, uint64_t now,
                 uint64_t random) {
+    enum strategy strategy = pool->endpoint->strategy;
+    if (!(mask & (mask - 1)) || strategy == STRATEGY_FIRST)
+        return __builtin_ctzll(mask);
+    if (strategy == STRATEGY_ROUND_ROBIN && mask == tier->members && tier->even)
+        return tier->list[take_turn(tier) % tier->count];
     int members[BACKENDS_MAX];
     unsigned weights[BACKENDS_MAX], in_flight[BACKENDS_MAX], n = 0;
     struct ledger_slot *slots[BACKENDS_MAX];
@@ -131,27 +153,31 @@ static int pick(struct pool *pool, const struct tier *tier, uint64_t mask, uint6
         slots[n] = pool->slots[members[n]];
         n++;
     }
-    if (n == 1 || pool->endpoint->strategy == STRATEGY_FIRST)
-        return members[0];
-    if (pool->endpoint->strategy == STRATEGY_RANDOM)
+    if (strategy == STRATEGY_RANDOM)
         return members[strategy_random(weights, n, random)];
-    if (pool->endpoint->strategy == STRATEGY_LEAST_BUSY) {
+    if (strategy == STRATEGY_LEAST_BUSY) {
         ledger_in_flight(pool->ledger, slots, n, now, in_flight);
         return members[strategy_least_busy(weights, in_flight, n, random >> 32)];
     }
-    uint64_t turn = atomic_fetch_add_explicit(&tier->cursor->cursor, 1, memory_order_relaxed);
-    return members[strategy_round_robin(weights, n, turn)];
+    return members[strategy_round_robin(weights, n, take_turn(tier))];
 }
 
-int pool_choose(struct pool *pool, struct pool_turn *turn, uint64_t now, uint64_t random) {
-    uint64_t mask = available(pool, turn, now);
-    for (unsigned t = 0; t < pool->tier_count && mask; t++)
-        if (mask & pool->tiers[t].members) {
-            int chosen = pick(pool, &pool->tiers[t], mask & pool->tiers[t].members, now, random);
+static int choose_without(struct pool *pool, struct pool_turn *turn, uint64_t except, uint64_t now,
+                          uint64_t random) {
+    for (unsigned t = 0; t < pool->tier_count; t++) {
+        uint64_t mask = available(pool, &pool->tiers[t], turn, except, now);
+        if (mask) {
+            int chosen = pick(pool, &pool->tiers[t], mask, now, random);
             turn->attempts[chosen]++;
             return chosen;
         }
+    }
     return -1;
+}
+
+int pool_choose(struct pool *pool, struct pool_turn *turn, uint64_t now, uint64_t random) {
+    int chosen = choose_without(pool, turn, turn->spent, now, random);
+    return chosen < 0 && turn->spent ? choose_without(pool, turn, 0, now, random) : chosen;
 }
 
 int pool_begin(struct pool *pool, int backend) {

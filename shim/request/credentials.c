@@ -3,18 +3,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define KEY_MAX 16384
 
 bool credentials_header_is(const char *line, const char *name) {
-    for (; *name; line++, name++) {
-        char c = *line;
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c + ('a' - 'A'));
-        if (c != *name)
-            return false;
-    }
+    size_t length = strlen(name);
+    if (strncasecmp(line, name, length) != 0)
+        return false;
+    line += length;
     while (*line == ' ' || *line == '\t')
         line++;
     return *line == ':' || *line == ';'; /* libcurl's "Name;" sends the header without a value */
