@@ -15,7 +15,8 @@ enum {
     OURS_PORT = 1 << 6,
     OURS_AUTH = 1 << 7,
     OURS_CONNECT_TIMEOUT = 1 << 8,
-    OURS_TIMEOUT = 1 << 9
+    OURS_TIMEOUT = 1 << 9,
+    OURS_DEBUG = 1 << 10
 };
 
 #define SET(transfer, option, value)                                                               \
@@ -35,6 +36,7 @@ static void forget_urls(struct transfer *t) {
 /* The URL of an attempt on the backend, made once for each URL that the program sets. */
 static const char *url_for(struct transfer *t, const struct backend *backend, bool with_userinfo) {
     const struct options *o = &t->handle->options;
+    const struct route *route = &t->route;
     char **url = &t->urls[t->backend];
     if (t->urls_changes != o->url_changes) {
         forget_urls(t);
@@ -43,7 +45,8 @@ static const char *url_for(struct transfer *t, const struct backend *backend, bo
     if (*url)
         return *url;
     /* an upper bound: the scheme and the '@' come to less than 16 */
-    size_t size = strlen(backend->url) + strlen(o->url) + 16;
+    size_t size = strlen(backend->url) + route->userinfo.length + route->below.length +
+                  route->query.length + 16;
     *url = malloc(size);
     if (*url && !route_url(&t->route, backend, with_userinfo, *url, size)) {
         free(*url);
@@ -59,6 +62,8 @@ static bool set_url(struct transfer *t, const struct backend *backend, bool with
     bool there = (t->applied & OURS_URL) && t->url && url == before;
     if (!there && SET(t, CURLOPT_URL, url) != CURLE_OK)
         return false;
+    if (!there && t->handle->options.curlu)
+        SET(t, CURLOPT_CURLU, NULL);
     t->url = url;
     t->applied |= OURS_URL;
     return true;
@@ -158,6 +163,15 @@ void attempt_limit_time(struct transfer *t, uint64_t now) {
     t->applied |= OURS_TIMEOUT;
 }
 
+/* What the program prints of its transfers must not show the backend's key. */
+static void hide_key(struct transfer *t, const struct runtime_key *key) {
+    t->mask.options = &t->handle->options;
+    t->mask.key = mask_key_of(key->line);
+    SET(t, CURLOPT_DEBUGFUNCTION, mask_debug);
+    SET(t, CURLOPT_DEBUGDATA, &t->mask);
+    t->applied |= OURS_DEBUG;
+}
+
 static void divert_reading(struct transfer *t) {
     SET(t, CURLOPT_READFUNCTION, body_read);
     SET(t, CURLOPT_READDATA, &t->body);
@@ -180,6 +194,8 @@ bool attempt_aim(struct transfer *t) {
         attempt_divert_body(t);
     if (t->reads_body)
         divert_reading(t);
+    if (o->verbose && key->line)
+        hide_key(t, key);
     if (o->port) {
         SET(t, CURLOPT_PORT, 0L);
         t->applied |= OURS_PORT;
@@ -222,8 +238,11 @@ void attempt_drop_key(struct transfer *t) {
 static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
     const struct options *o = &t->handle->options;
     CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
-    if (groups & OURS_URL)
-        set(easy, CURLOPT_URL, o->url);
+    if (groups & OURS_URL) {
+        set(easy, CURLOPT_URL, o->url.text);
+        if (o->curlu)
+            set(easy, CURLOPT_CURLU, o->curlu);
+    }
     if (groups & OURS_HEADERS)
         set(easy, CURLOPT_HTTPHEADER, o->headers);
     if (groups & OURS_HEADER_CALLBACK) {
@@ -247,6 +266,10 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
             set(easy, CURLOPT_PROGRESSFUNCTION, o->progress_function);
         set(easy, CURLOPT_XFERINFODATA, o->progress_data);
         set(easy, CURLOPT_NOPROGRESS, o->no_progress);
+    }
+    if (groups & OURS_DEBUG) {
+        set(easy, CURLOPT_DEBUGFUNCTION, o->debug_function);
+        set(easy, CURLOPT_DEBUGDATA, o->debug_data);
     }
     if (groups & OURS_PORT)
         set(easy, CURLOPT_PORT, o->port);
@@ -283,6 +306,7 @@ void attempt_unset(const struct transfer *t, CURL *easy) {
 static unsigned group_of(CURLoption option) {
     switch ((int)option) {
     case CURLOPT_URL:
+    case CURLOPT_CURLU:
         return OURS_URL;
     case CURLOPT_HTTPHEADER:
         return OURS_HEADERS;
@@ -302,6 +326,9 @@ static unsigned group_of(CURLoption option) {
     case CURLOPT_XFERINFODATA:
     case CURLOPT_NOPROGRESS:
         return OURS_PROGRESS;
+    case CURLOPT_DEBUGFUNCTION:
+    case CURLOPT_DEBUGDATA:
+        return OURS_DEBUG;
     case CURLOPT_PORT:
         return OURS_PORT;
     case CURLOPT_HTTPAUTH:

@@ -27,6 +27,8 @@ static CURL *hook_init(const void *caller) {
 static CURLcode setopt_noted(struct handle *handle, CURLoption option, struct note note,
                              void *value) {
     CURLcode result = CURLE_OK;
+    if (option == CURLOPT_CURLU || handle->options.curlu)
+        transfer_release(handle); /* two options for one URL: both have to be the program's */
     if (!handle->aimed || !transfer_owns(handle->transfer, option)) {
         result = handle->curl->easy_setopt(handle->easy, option, value);
         if (result == CURLE_OK && !handle->aimed)

@@ -117,6 +117,8 @@ static bool fill(void *caller, struct libcurl *curl) {
     FIND(caller, "curl_multi_info_read", curl->multi_info_read);
     FIND(caller, "curl_multi_setopt", curl->multi_setopt);
     FIND(caller, "curl_multi_cleanup", curl->multi_cleanup);
+    FIND(caller, "curl_url_get", curl->url_get);
+    FIND(caller, "curl_free", curl->free);
     FIND(caller, "curl_version_info", version_info);
     if (!curl->easy_init || !curl->easy_setopt || !curl->easy_perform || !curl->easy_cleanup ||
         !curl->easy_reset || !curl->easy_duphandle || !curl->easy_getinfo || !version_info)

@@ -34,6 +34,8 @@ struct libcurl {
     CURLMsg *(*multi_info_read)(CURLM *, int *);
     CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
     CURLMcode (*multi_cleanup)(CURLM *);
+    CURLUcode (*url_get)(const CURLU *, CURLUPart, char **, unsigned);
+    void (*free)(void *);
     unsigned version;      /* as LIBCURL_VERSION_NUM: 0x075801 is 7.88.1 */
     uintptr_t start, size; /* the object that they are in */
 };

@@ -21,37 +21,53 @@ static void forget(char **text) {
     *text = NULL;
 }
 
+static void forget_url(struct url_text *url) {
+    forget(&url->text);
+    *url = (struct url_text){NULL, NULL, 0};
+}
+
 void options_clear(struct options *options) {
-    forget(&options->url);
+    forget_url(&options->url);
+    forget_url(&options->curlu_url);
     forget(&options->proxy);
     forget(&options->pre_proxy);
     forget(&options->protocols_text);
 }
 
-/* The URL is set again and again: its room is kept, and the same text again is no change. */
-static void set_url(struct options *options, const char *url) {
-    if (!url) {
-        forget(&options->url);
-        options->url_capacity = 0;
-        options->url_changes++;
-        return;
-    }
-    size_t size = strlen(url) + 1;
-    if (options->url && strcmp(options->url, url) == 0)
+/* A URL is set again and again: its room is kept, and the same text again is no change. */
+static void set_url(struct options *options, struct url_text *url, const char *text) {
+    if (text && url->text && strcmp(url->text, text) == 0)
         return;
     options->url_changes++;
-    if (size > options->url_capacity) {
-        forget(&options->url);
-        options->url_capacity = size < 256 ? 256 : size;
-        options->url = malloc(options->url_capacity * 2);
+    if (!text) {
+        forget_url(url);
+        return;
     }
-    if (!options->url) {
-        options->url_capacity = 0;
+    size_t size = strlen(text) + 1;
+    if (size > url->capacity) {
+        forget_url(url);
+        size_t capacity = size < 256 ? 256 : size;
+        url->text = malloc(capacity * 2);
+        url->capacity = url->text ? capacity : 0;
+    }
+    if (!url->text) {
         options->unfit |= UNFIT_UNKNOWN;
         return;
     }
-    options->scratch = options->url + options->url_capacity;
-    memcpy(options->url, url, size);
+    url->scratch = url->text + url->capacity;
+    memcpy(url->text, text, size);
+}
+
+const struct url_text *options_url(struct options *options, const struct libcurl *curl) {
+    char *text = NULL;
+    if (!options->curlu)
+        return options->url.text ? &options->url : NULL;
+    if (!curl->url_get || !curl->free ||
+        curl->url_get(options->curlu, CURLUPART_URL, &text, 0) != CURLUE_OK)
+        return NULL;
+    set_url(options, &options->curlu_url, text);
+    curl->free(text);
+    return options->curlu_url.text ? &options->curlu_url : NULL;
 }
 
 static void set_text(struct options *options, char **text, const char *value) {
@@ -62,9 +78,9 @@ static void set_text(struct options *options, char **text, const char *value) {
 
 void options_copy(struct options *to, const struct options *from) {
     *to = *from;
-    to->url = to->proxy = to->pre_proxy = to->protocols_text = NULL;
-    to->url_capacity = 0;
-    set_url(to, from->url);
+    to->url = to->curlu_url = (struct url_text){NULL, NULL, 0};
+    to->proxy = to->pre_proxy = to->protocols_text = NULL;
+    set_url(to, &to->url, from->url.text);
     set_text(to, &to->proxy, from->proxy);
     set_text(to, &to->pre_proxy, from->pre_proxy);
     set_text(to, &to->protocols_text, from->protocols_text);
@@ -121,6 +137,7 @@ enum rule {
     AUTH,
     METHOD,
     URL,
+    URL_PARTS,
     SECONDS, /* a long in seconds, kept in milliseconds */
     DEFAULT_PROTOCOL,
     PROTOCOLS,
@@ -138,6 +155,11 @@ _Static_assert(sizeof(long) == sizeof(void *), "a value is a pointer or a long")
 const struct note options_notes[OPTIONS_NOTES] = {
     RULE(URL, URL, 0),
     VALUE(HTTPHEADER, headers),
+    VALUE(VERBOSE, verbose),
+    VALUE(DEBUGFUNCTION, debug_function),
+    VALUE(DEBUGDATA, debug_data),
+    VALUE(STDERR, stderr_file),
+    RULE(URL_PARTS, CURLU, 0),
     VALUE(ACCEPT_ENCODING, accept_encoding),
     VALUE(WRITEFUNCTION, write_function),
     VALUE(WRITEDATA, write_data),
@@ -197,7 +219,6 @@ const struct note options_notes[OPTIONS_NOTES] = {
     RULE(UNFIT, PINNEDPUBLICKEY, UNFIT_PINNED_KEY),
     RULE(UNFIT, AWS_SIGV4, UNFIT_SIGV4),
     RULE(UNFIT, REQUEST_TARGET, UNFIT_REQUEST_TARGET),
-    RULE(UNFIT, CURLU, UNFIT_CURLU),
     RULE(AUTH, USERPWD, AUTH_USERPWD),
     RULE(AUTH, USERNAME, AUTH_USERNAME),
     RULE(AUTH, PASSWORD, AUTH_PASSWORD),
@@ -233,7 +254,11 @@ void options_record_other(struct options *options, CURLoption option, struct not
         set_method(options, option, value != NULL);
         break;
     case URL:
-        set_url(options, value);
+        set_url(options, &options->url, value);
+        break;
+    case URL_PARTS:
+        options->curlu = value;
+        options->url_changes++;
         break;
     case DEFAULT_PROTOCOL:
         set_default_protocol(options, value);

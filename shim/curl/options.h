@@ -24,9 +24,8 @@ enum {
     UNFIT_PINNED_KEY = 1 << 4,
     UNFIT_SIGV4 = 1 << 5,
     UNFIT_REQUEST_TARGET = 1 << 6,
-    UNFIT_CURLU = 1 << 7,
-    UNFIT_PROTOCOL = 1 << 8, /* CURLOPT_DEFAULT_PROTOCOL is neither http nor https */
-    UNFIT_UNKNOWN = 1 << 9   /* memory ran out while noting something */
+    UNFIT_PROTOCOL = 1 << 7, /* CURLOPT_DEFAULT_PROTOCOL is neither http nor https */
+    UNFIT_UNKNOWN = 1 << 8   /* memory ran out while noting something */
 };
 
 /* Options that hold credentials which libcurl itself turns into headers: one bit each. */
@@ -41,11 +40,18 @@ enum {
 /* How the request's body comes to be, as libcurl's own state machine has it. */
 enum method { METHOD_GET, METHOD_POST, METHOD_UPLOAD, METHOD_MIME };
 
+/* A URL in memory that is used again. */
+struct url_text {
+    char *text;    /* NULL if not set */
+    char *scratch; /* as much room, for its path without dot segments */
+    size_t capacity;
+};
+
 struct options {
-    char *url;     /* NULL if not set */
-    char *scratch; /* as much room as `url` has, for its path without dot segments */
-    size_t url_capacity;
-    uint64_t url_changes; /* counts, so that what was made from the URL can be kept */
+    struct url_text url;       /* CURLOPT_URL */
+    CURLU *curlu;              /* CURLOPT_CURLU: wins over it */
+    struct url_text curlu_url; /* what that said last */
+    uint64_t url_changes;      /* counts, so that what was made from the URL can be kept */
     bool default_https;
     unsigned unfit; /* UNFIT_... */
     unsigned auth;  /* AUTH_... */
@@ -67,6 +73,10 @@ struct options {
     void *progress_data; /* libcurl has one for both of these */
     long no_progress;
     struct curl_slist *headers;
+    long verbose;
+    curl_debug_callback debug_function;
+    void *debug_data;
+    void *stderr_file;           /* CURLOPT_STDERR, a FILE *; NULL for stderr */
     const void *accept_encoding; /* not NULL: libcurl decodes bodies */
 
     long timeout_ms;         /* 0: none */
@@ -145,6 +155,12 @@ static inline void options_record(struct options *options, CURLoption option, st
     else if (note.kind == NOTE_OTHER)
         options_record_other(options, option, note, value);
 }
+
+/*
+ * The URL that the next transfer asks for: of CURLOPT_CURLU, read anew each time, else of
+ * CURLOPT_URL; NULL if there is none. Belongs to OPTIONS. url_changes counts when it is another.
+ */
+const struct url_text *options_url(struct options *options, const struct libcurl *curl);
 
 /* Whether the request takes its body from the program's CURLOPT_READFUNCTION (or a FILE). */
 bool options_reads_body(const struct options *options);

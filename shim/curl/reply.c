@@ -243,13 +243,17 @@ void reply_aim(struct reply *reply, const struct handle *handle, char *response,
         curl->easy_setopt(easy, CURLOPT_KEEP_SENDING_ON_ERROR, 0L);
     if (o->port)
         curl->easy_setopt(easy, CURLOPT_PORT, 0L);
+    if (o->curlu)
+        curl->easy_setopt(easy, CURLOPT_CURLU, NULL);
     curl->easy_setopt(easy, CURLOPT_URL, REPLY_URL);
 }
 
 void reply_unset(const struct handle *handle, CURL *easy) {
     const struct options *o = &handle->options;
     CURLcode (*set)(CURL *, CURLoption, ...) = handle->curl->easy_setopt;
-    set(easy, CURLOPT_URL, o->url);
+    set(easy, CURLOPT_URL, o->url.text);
+    if (o->curlu)
+        set(easy, CURLOPT_CURLU, o->curlu);
     set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
     set(easy, CURLOPT_PREREQDATA, o->prereq_data);
     set(easy, CURLOPT_OPENSOCKETFUNCTION, o->open_function);
@@ -288,6 +292,7 @@ void reply_end(struct reply *reply, const struct handle *handle) {
 bool reply_owns(CURLoption option) {
     switch ((int)option) {
     case CURLOPT_URL:
+    case CURLOPT_CURLU:
     case CURLOPT_PREREQFUNCTION:
     case CURLOPT_PREREQDATA:
     case CURLOPT_OPENSOCKETFUNCTION:

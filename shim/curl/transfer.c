@@ -39,10 +39,13 @@ void transfer_free(struct transfer *t) {
 /* Whether the handle's URL is for an endpoint; looked at again only after it changed. */
 static bool route(struct handle *handle, const struct settings *settings) {
     const struct options *o = &handle->options;
+    const struct url_text *url = options_url(&handle->options, handle->curl);
+    if (!url)
+        return false;
     if (handle->routed_changes == o->url_changes)
         return handle->routable;
     struct route found;
-    handle->routable = route_find(settings, o->url, o->default_https, o->scratch, &found);
+    handle->routable = route_find(settings, url->text, o->default_https, url->scratch, &found);
     handle->routed_changes = o->url_changes;
     if (handle->routable) {
         struct transfer *t = allocate(handle);
@@ -67,7 +70,7 @@ void transfer_overridden(struct handle *handle, CURLoption option) {
 bool transfer_begin(struct handle *handle) {
     const struct runtime *runtime = runtime_get();
     const struct options *o = &handle->options;
-    if (!runtime || !o->url || o->unfit || handle->aimed || !route(handle, runtime->settings)) {
+    if (!runtime || o->unfit || handle->aimed || !route(handle, runtime->settings)) {
         transfer_release(handle);
         return false;
     }

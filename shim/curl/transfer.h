@@ -22,6 +22,7 @@
 #include "shim/curl/body.h"
 #include "shim/curl/gate.h"
 #include "shim/curl/handle.h"
+#include "shim/curl/mask.h"
 #include "shim/curl/reply.h"
 #include "shim/request/route.h"
 #include "shim/runtime.h"
@@ -66,6 +67,7 @@ struct transfer {
     struct curl_slist *headers_without_key;
     bool key_sent;
 
+    struct mask mask;
     struct gate gate;
     struct body body;
     struct reply reply;
