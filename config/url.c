@@ -14,11 +14,26 @@ static bool same_letters(const char *a, const char *b, size_t length) {
     return true;
 }
 
+/*
+ * Whether libcurl sees another scheme than http in a URL that begins with LENGTH bytes of a name
+ * and then NEXT: one that forgot a slash of its scheme, or a host that is called after one.
+ */
+static bool is_guessed_otherwise(const char *text, size_t length, char next) {
+    static const char *const hosts[] = {"ftp.", "dict.", "ldap.", "imap.", "smtp.", "pop3."};
+    if (next == ':' && ((length == 4 && same_letters(text, "http", 4)) ||
+                        (length == 5 && same_letters(text, "https", 5))))
+        return true;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        if (length >= strlen(hosts[i]) && same_letters(text, hosts[i], strlen(hosts[i])))
+            return true;
+    return false;
+}
+
 /* Moves *TEXT past "http://" or "https://". False for another scheme; absent leaves *HTTPS. */
 static bool take_scheme(const char **text, bool *https) {
     const char *colon = *text + strcspn(*text, ":/?#@[");
     if (colon[0] != ':' || colon[1] != '/' || colon[2] != '/')
-        return true;
+        return !is_guessed_otherwise(*text, (size_t)(colon - *text), *colon);
     size_t length = (size_t)(colon - *text);
     if (length == 4 && same_letters(*text, "http", 4))
         *https = false;

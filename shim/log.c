@@ -80,9 +80,32 @@ static bool needs_quotes(const char *value, size_t length) {
     return length == 0;
 }
 
+/* Writes C as it stands within quotes to TEXT; a value never ends the line. Returns its size. */
+static size_t escape(char c, char *text) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char u = (unsigned char)c;
+    if (u == '"' || u == '\\') {
+        text[0] = '\\';
+        text[1] = c;
+        return 2;
+    }
+    if (u >= ' ' && u != 0x7f) {
+        text[0] = c;
+        return 1;
+    }
+    text[0] = '\\';
+    text[1] = 'x';
+    text[2] = digits[u >> 4];
+    text[3] = digits[u & 15];
+    return 4;
+}
+
 void log_slice(struct log_line *line, const char *name, const char *value, size_t length) {
     if (!line->wanted)
         return;
+    size_t before = line->length, limit = sizeof line->text - 2; /* a quote and the line's end */
+    if (before + strlen(name) + 4 > limit)
+        return; /* no room for a value either: the pair is left out */
     put(line, " ", 1);
     put(line, name, strlen(name));
     put(line, "=", 1);
@@ -92,15 +115,11 @@ void log_slice(struct log_line *line, const char *name, const char *value, size_
     }
     put(line, "\"", 1);
     for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)value[i];
-        if (c == '"' || c == '\\') {
-            put(line, "\\", 1);
-            put(line, &value[i], 1);
-        } else if (c < ' ' || c == 0x7f) {
-            put_format(line, "\\x%02x", (unsigned)c); /* a value never ends the line */
-        } else {
-            put(line, &value[i], 1);
-        }
+        char text[5];
+        size_t size = escape(value[i], text);
+        if (line->length + size > limit)
+            break;
+        put(line, text, size);
     }
     put(line, "\"", 1);
 }

@@ -17,7 +17,7 @@
  */
 static struct {
     const char *name;
-    char *value;
+    const char *value;
 } environment[] = {
     {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},  {"SPILLWAY_LOG", NULL},
     {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL},
@@ -29,12 +29,24 @@ static struct runtime runtime;
 const struct runtime *_Atomic runtime_active;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* A copy that lives as long as the process, or NULL. Mostly without the heap, which many a
+ * program does not need at all. */
+static const char *keep(const char *value) {
+    static char room[1024];
+    static size_t used;
+    size_t size = strlen(value) + 1;
+    if (size > sizeof room - used)
+        return strdup(value);
+    used += size;
+    return memcpy(room + used - size, value, size);
+}
+
 __attribute__((constructor)) static void copy_environment(void) {
     int saved = errno;
     for (size_t i = 0; i < ENVIRONMENT_SIZE; i++) {
         const char *value = secure_getenv(environment[i].name);
         if (value && *value)
-            environment[i].value = strdup(value);
+            environment[i].value = keep(value);
     }
     errno = saved;
 }

@@ -16,7 +16,9 @@ enum {
     OURS_AUTH = 1 << 7,
     OURS_CONNECT_TIMEOUT = 1 << 8,
     OURS_TIMEOUT = 1 << 9,
-    OURS_DEBUG = 1 << 10
+    OURS_DEBUG = 1 << 10,
+    OURS_SPEED = 1 << 11,
+    OURS_PREREQ = 1 << 12
 };
 
 #define SET(transfer, option, value)                                                               \
@@ -35,12 +37,11 @@ static void forget_urls(struct transfer *t) {
 
 /* The URL of an attempt on the backend, made once for each URL that the program sets. */
 static const char *url_for(struct transfer *t, const struct backend *backend, bool with_userinfo) {
-    const struct options *o = &t->handle->options;
     const struct route *route = &t->route;
     char **url = &t->urls[t->backend];
-    if (t->urls_changes != o->url_changes) {
+    if (t->urls_changes != t->handle->routed_changes) {
         forget_urls(t);
-        t->urls_changes = o->url_changes;
+        t->urls_changes = t->handle->routed_changes;
     }
     if (*url)
         return *url;
@@ -79,6 +80,12 @@ static void set_headers(struct transfer *t, struct curl_slist *headers) {
 /* Whether a header of the program stays behind: Host always (it names the logical host), its
  * credentials if it is not to send them. Most names are told by their first letter. */
 static bool stays_behind(const char *line, bool credentials) {
+    while (*line == ' ' || *line == '\t')
+        line++;
+    /* some programs put several headers into one: any of them may be what must not go along */
+    for (const char *end = credentials ? strchr(line, '\n') : NULL; end; end = strchr(end, '\n'))
+        if (credentials_is_header(++end))
+            return true;
     switch (line[0] | 0x20) {
     case 'h':
         return credentials_header_is(line, "host");
@@ -221,12 +228,27 @@ void attempt_divert_body(struct transfer *t) {
 }
 
 void attempt_watch(struct transfer *t, curl_xferinfo_callback watch) {
+    const struct options *o = &t->handle->options;
     if (t->applied & OURS_PROGRESS)
         return;
     SET(t, CURLOPT_XFERINFOFUNCTION, watch);
     SET(t, CURLOPT_XFERINFODATA, t);
     SET(t, CURLOPT_NOPROGRESS, 0L);
     t->applied |= OURS_PROGRESS;
+    /* With a speed limit libcurl looks at the transfer each second, even if nothing happens and
+     * an event loop waits for its timer. This one is too low, for too long, to end anything. */
+    if (!o->low_speed_limit || !o->low_speed_time) {
+        SET(t, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        SET(t, CURLOPT_LOW_SPEED_TIME, 1000000L);
+        t->applied |= OURS_SPEED;
+    }
+}
+
+void attempt_ask_before(struct transfer *t, curl_prereq_callback before) {
+    if (SET(t, CURLOPT_PREREQFUNCTION, before) != CURLE_OK)
+        return;
+    SET(t, CURLOPT_PREREQDATA, t);
+    t->applied |= OURS_PREREQ;
 }
 
 void attempt_drop_key(struct transfer *t) {
@@ -267,6 +289,14 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
         set(easy, CURLOPT_XFERINFODATA, o->progress_data);
         set(easy, CURLOPT_NOPROGRESS, o->no_progress);
     }
+    if (groups & OURS_PREREQ) {
+        set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
+        set(easy, CURLOPT_PREREQDATA, o->prereq_data);
+    }
+    if (groups & OURS_SPEED) {
+        set(easy, CURLOPT_LOW_SPEED_LIMIT, o->low_speed_limit);
+        set(easy, CURLOPT_LOW_SPEED_TIME, o->low_speed_time);
+    }
     if (groups & OURS_DEBUG) {
         set(easy, CURLOPT_DEBUGFUNCTION, o->debug_function);
         set(easy, CURLOPT_DEBUGDATA, o->debug_data);
@@ -282,7 +312,8 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
 }
 
 void attempt_hand_back(struct transfer *t) {
-    unsigned groups = t->applied & (OURS_HEADER_CALLBACK | OURS_WRITE_CALLBACK | OURS_PROGRESS);
+    unsigned groups =
+        t->applied & (OURS_HEADER_CALLBACK | OURS_WRITE_CALLBACK | OURS_PROGRESS | OURS_SPEED);
     put_back(t, t->handle->easy, groups);
     t->applied &= ~groups;
 }
@@ -326,6 +357,12 @@ static unsigned group_of(CURLoption option) {
     case CURLOPT_XFERINFODATA:
     case CURLOPT_NOPROGRESS:
         return OURS_PROGRESS;
+    case CURLOPT_PREREQFUNCTION:
+    case CURLOPT_PREREQDATA:
+        return OURS_PREREQ;
+    case CURLOPT_LOW_SPEED_LIMIT:
+    case CURLOPT_LOW_SPEED_TIME:
+        return OURS_SPEED;
     case CURLOPT_DEBUGFUNCTION:
     case CURLOPT_DEBUGDATA:
         return OURS_DEBUG;

@@ -13,6 +13,10 @@
  */
 bool attempt_aim(struct transfer *transfer);
 
+/* Lets BEFORE be called when the connection stands and nothing is sent yet, where libcurl can do
+ * that (7.80). */
+void attempt_ask_before(struct transfer *transfer, curl_prereq_callback before);
+
 /* Sends the response's body to the gate from now on; for callbacks. */
 void attempt_divert_body(struct transfer *transfer);
 

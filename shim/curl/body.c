@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void body_start(struct body *body, const struct options *options, uint64_t limit) {
+void body_start(struct body *body, const struct options *options, CURL *easy, uint64_t limit) {
     memset(body, 0, sizeof *body);
     body->options = options;
+    body->easy = easy;
     body->limit = limit;
 }
 
@@ -25,15 +26,23 @@ void body_clear(struct body *body) {
 /* Takes the program back to OFFSET, in the order of the means that libcurl itself knows. */
 static int seek_program(const struct body *body, curl_off_t offset, int origin) {
     const struct options *o = body->options;
+    bool file = !o->read_function || o->read_function == (curl_read_callback)fread;
     if (o->seek_function)
         return o->seek_function(o->seek_data, offset, origin);
     if (o->ioctl_function && offset == 0 && origin == SEEK_SET) {
-        curlioerr result = o->ioctl_function(NULL, CURLIOCMD_RESTARTREAD, o->ioctl_data);
+        curlioerr result = o->ioctl_function(body->easy, CURLIOCMD_RESTARTREAD, o->ioctl_data);
         return result == CURLIOE_OK ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_CANTSEEK;
     }
-    if (!o->read_function && fseek(o->read_data, (long)offset, origin) == 0)
+    if (file && fseek(o->read_data, (long)offset, origin) == 0)
         return CURL_SEEKFUNC_OK;
     return CURL_SEEKFUNC_CANTSEEK;
+}
+
+/* The program stands at OFFSET now, and the copy, if there is none yet, begins there. */
+static void restart_at(struct body *body, curl_off_t offset) {
+    body->ended = false;
+    if (!body->length)
+        body->base = offset;
 }
 
 bool body_rewind(struct body *body) {
@@ -46,7 +55,7 @@ bool body_rewind(struct body *body) {
     if (seek_program(body, 0, SEEK_SET) != CURL_SEEKFUNC_OK)
         return false;
     body->touched = false;
-    body->ended = false;
+    restart_at(body, 0);
     return true;
 }
 
@@ -103,9 +112,19 @@ size_t body_read(char *out, size_t size, size_t count, void *userdata) {
 
 int body_seek(void *userdata, curl_off_t offset, int origin) {
     struct body *body = userdata;
-    if (!body->overrun && origin == SEEK_SET && offset >= 0 && (uint64_t)offset <= body->length) {
-        body->cursor = (size_t)offset;
+    curl_off_t within = offset - body->base;
+    if (!body->overrun && body->touched && origin == SEEK_SET && within >= 0 &&
+        (uint64_t)within <= body->length) {
+        body->cursor = (size_t)within;
         return CURL_SEEKFUNC_OK;
     }
-    return seek_program(body, offset, origin);
+    int result = seek_program(body, offset, origin);
+    if (result == CURL_SEEKFUNC_OK) {
+        if (!body->overrun && body->length) { /* away from the copy: it is of no use any more */
+            drop_copy(body);
+            body->overrun = true;
+        }
+        restart_at(body, offset);
+    }
+    return result;
 }

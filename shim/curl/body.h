@@ -17,7 +17,9 @@
 
 struct body {
     const struct options *options; /* the program's callbacks */
+    CURL *easy;                    /* for the program's ioctl function */
     uint64_t limit;
+    curl_off_t base; /* where the copy begins in the body: not 0 after a seek, to resume */
     char *copy;
     size_t length, capacity;
     size_t cursor; /* how much of the copy this attempt has been given */
@@ -27,7 +29,7 @@ struct body {
 };
 
 /* Prepares for a transfer; nothing is allocated before something is read. */
-void body_start(struct body *body, const struct options *options, uint64_t limit);
+void body_start(struct body *body, const struct options *options, CURL *easy, uint64_t limit);
 
 /* Frees the copy, wiping it. */
 void body_clear(struct body *body);

@@ -26,6 +26,15 @@ static CURL *hook_init(const void *caller) {
 
 static CURLcode setopt_noted(struct handle *handle, CURLoption option, struct note note,
                              void *value) {
+    CURLcode result = handle->curl->easy_setopt(handle->easy, option, value);
+    if (result == CURLE_OK)
+        options_record(&handle->options, option, note, value);
+    return result;
+}
+
+/* The same while some of the handle's options are ours. */
+static CURLcode setopt_among_ours(struct handle *handle, CURLoption option, struct note note,
+                                  void *value) {
     CURLcode result = CURLE_OK;
     if (option == CURLOPT_CURLU || handle->options.curlu)
         transfer_release(handle); /* two options for one URL: both have to be the program's */
@@ -34,9 +43,12 @@ static CURLcode setopt_noted(struct handle *handle, CURLoption option, struct no
         if (result == CURLE_OK && !handle->aimed)
             transfer_overridden(handle, option);
     }
-    if (result == CURLE_OK)
-        options_record(&handle->options, option, note, value);
-    return result;
+    if (result != CURLE_OK)
+        return result;
+    options_record(&handle->options, option, note, value);
+    if (handle->aimed)
+        transfer_changed(handle->transfer, option);
+    return CURLE_OK;
 }
 
 /* Sleeps for t->wait_ns; false if the program's progress function ends the transfer. */
@@ -114,20 +126,41 @@ EXPORT CURL *curl_easy_init(void) {
     return hook_init(CALLER);
 }
 
+static CURLcode hook_setopt(CURL *easy, CURLoption option, void *value, const void *caller) {
+    bool inner;
+    const struct libcurl *curl = libcurl_of(caller, &inner);
+    return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
+}
+
+static inline CURLcode setopt(CURL *easy, CURLoption option, void *value, const void *caller) {
+    struct handle *handle = handle_find(easy);
+    struct note note = options_note(option);
+    if (!handle)
+        return hook_setopt(easy, option, value, caller);
+    if (note.kind == NOTE_NONE)
+        return handle->curl->easy_setopt(easy, option, value);
+    return handle->ours ? setopt_among_ours(handle, option, note, value)
+                        : setopt_noted(handle, option, note, value);
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+/* In these calling conventions the first variadic argument lies where a third parameter does, so
+ * that the argument list, which costs more than all the rest, need not be built. */
+EXPORT CURLcode spillway_easy_setopt(CURL *easy, CURLoption option,
+                                     void *value) __asm__("curl_easy_setopt");
+
+CURLcode spillway_easy_setopt(CURL *easy, CURLoption option, void *value) {
+    return setopt(easy, option, value, CALLER);
+}
+#else
 EXPORT CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...) {
     va_list arguments;
     va_start(arguments, option);
     void *value = va_arg(arguments, void *);
     va_end(arguments);
-    struct handle *handle = handle_find(easy);
-    struct note note = options_note(option);
-    if (handle)
-        return note.kind == NOTE_NONE ? handle->curl->easy_setopt(easy, option, value)
-                                      : setopt_noted(handle, option, note, value);
-    bool inner;
-    const struct libcurl *curl = libcurl_of(CALLER, &inner);
-    return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
+    return setopt(easy, option, value, CALLER);
 }
+#endif
 
 EXPORT CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...) {
     va_list arguments;

@@ -36,8 +36,6 @@ void gate_clear(struct gate *gate) {
 static bool hold(struct gate *gate, enum stream stream, const char *data, size_t length) {
     struct held_head head = {(uint32_t)length, stream};
     size_t need = gate->held_length + sizeof head + length;
-    if (need > GATE_HELD_LIMIT)
-        return false;
     if (need > gate->held_capacity) {
         size_t capacity = need < 2048 ? 2048 : need * 2;
         char *held = realloc(gate->held, capacity);
@@ -90,8 +88,10 @@ static enum replay replay(struct gate *gate) {
         size_t taken = deliver(gate, head.stream, data, head.length);
         if (taken == CURL_WRITEFUNC_PAUSE)
             return REPLAY_PAUSED;
-        if (taken != head.length)
+        if (taken != head.length) {
+            gate->state = GATE_REFUSED;
             return REPLAY_REFUSED;
+        }
         gate->cursor = at;
     }
     gate->held_length = gate->cursor = 0;
@@ -120,7 +120,9 @@ static int status_of(const char *data, size_t length) {
     int status = 0;
     if (!p)
         return 0;
-    for (p++; p < data + length && *p >= '0' && *p <= '9'; p++)
+    while (p < data + length && *p == ' ')
+        p++;
+    for (; p < data + length && *p >= '0' && *p <= '9'; p++)
         status = status < 100 ? status * 10 + (*p - '0') : 0;
     return status;
 }
@@ -142,9 +144,9 @@ static enum replay decide(struct gate *gate) {
 
 static enum replay end_block(struct gate *gate) {
     gate->in_block = false;
-    if (gate->owner->opinion(gate->context, gate->status) != GATE_INTERMEDIATE)
+    if (gate->opinion == GATE_LATER || gate->opinion == GATE_ACCEPT)
         return decide(gate);
-    gate->undecided = gate->status >= 200; /* a 1xx is never the last */
+    gate->undecided = gate->answered; /* neither a 1xx nor a proxy's is ever the last */
     gate->owner->intermediate(gate->context, gate->status);
     if (gate->undecided)
         gate->owner->divert_body(gate->context);
@@ -157,7 +159,9 @@ static bool begin_block(struct gate *gate, const char *data, size_t length) {
     gate->undecided = false;
     gate->block = gate->held_length;
     gate->status = status_of(data, length);
-    return gate->owner->opinion(gate->context, gate->status) == GATE_ACCEPT;
+    gate->opinion = gate->owner->opinion(gate->context, gate->status);
+    gate->answered = gate->opinion != GATE_PROXY && (gate->status >= 200 || gate->status == 0);
+    return gate->opinion == GATE_ACCEPT;
 }
 
 /* Accepted with nothing held back, as most responses are. */
@@ -175,6 +179,8 @@ size_t gate_header(char *data, size_t size, size_t count, void *userdata) {
         return after_replay(replay(gate), length);
     if (gate->state == GATE_SWALLOWING)
         return length; /* trailers */
+    if (gate->state == GATE_REFUSED)
+        return 0;
     if (gate->state == GATE_PASSED)
         return deliver(gate, STREAM_HEADER, data, length);
     if (!gate->in_block && is_status_line(data, length)) {
@@ -183,10 +189,11 @@ size_t gate_header(char *data, size_t size, size_t count, void *userdata) {
             return pass(gate, data, length);
     }
     if (!hold(gate, STREAM_HEADER, data, length)) {
-        enum replay result = replay(gate); /* more than can be held: the program shall have it */
-        return result == REPLAYED ? deliver(gate, STREAM_HEADER, data, length)
-                                  : after_replay(result, length);
+        enum replay result = replay(gate); /* no memory: the program shall have it */
+        return result == REPLAYED ? deliver(gate, STREAM_HEADER, data, length) : 0;
     }
+    if (gate->held_length > GATE_HELD_LIMIT)
+        accepted = true; /* more than is held back for anything */
     if (accepted)
         return after_replay(replay(gate), length);
     if (gate->in_block && is_blank(data, length))
@@ -201,8 +208,7 @@ static size_t swallow(struct gate *gate, const char *data, size_t length) {
     gate->body_length += taken;
     gate->swallowed += length;
     if (gate->keep && !gate->lost)
-        gate->lost = gate->held_length + length > GATE_ANSWER_LIMIT ||
-                     !hold(gate, STREAM_BODY, data, length);
+        gate->lost = gate->swallowed > GATE_ANSWER_LIMIT || !hold(gate, STREAM_BODY, data, length);
     gate->cut = gate->swallowed > GATE_SWALLOW_LIMIT;
     return gate->cut ? 0 : length;
 }
@@ -212,6 +218,8 @@ size_t gate_write(char *data, size_t size, size_t count, void *userdata) {
     size_t length = size * count;
     if (gate->state == GATE_SWALLOWING)
         return swallow(gate, data, length);
+    if (gate->state == GATE_REFUSED)
+        return 0;
     if (gate->state == GATE_PASSED)
         return deliver(gate, STREAM_BODY, data, length);
     if (gate->state == GATE_HOLDING) {
@@ -236,11 +244,12 @@ size_t gate_write(char *data, size_t size, size_t count, void *userdata) {
 bool gate_conclude(struct gate *gate) {
     if (gate->state != GATE_HOLDING)
         return true;
-    return (gate->undecided ? decide(gate) : replay(gate)) == REPLAYED;
+    /* a program that pauses now can't be asked again: there is nothing left to pause */
+    return (gate->undecided ? decide(gate) : replay(gate)) != REPLAY_REFUSED;
 }
 
 void gate_flush(struct gate *gate) {
-    if (gate->state == GATE_HOLDING || gate->state == GATE_REPLAYING)
+    if (gate->state == GATE_HOLDING)
         replay(gate);
 }
 
@@ -254,7 +263,7 @@ void gate_each_line(const struct gate *gate,
 }
 
 bool gate_has_response(const struct gate *gate) {
-    return gate->status >= 200 || (gate->in_block && gate->status == 0);
+    return gate->answered;
 }
 
 static bool starts_with(const char *data, size_t length, const char *name) {

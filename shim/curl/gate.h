@@ -27,6 +27,7 @@ enum gate_state {
     GATE_HOLDING,
     GATE_SWALLOWING, /* rejected */
     GATE_REPLAYING,  /* accepted; the program paused while it was given the held lines */
+    GATE_REFUSED,    /* accepted; the program did not take them */
     GATE_PASSED      /* accepted; the program's callbacks are in place */
 };
 
@@ -34,6 +35,7 @@ enum gate_state {
 enum gate_opinion {
     GATE_ACCEPT,      /* it is the answer */
     GATE_LATER,       /* decide at the end of its headers */
+    GATE_PROXY,       /* a proxy's, on the way to the response */
     GATE_INTERMEDIATE /* libcurl may go on by itself after this one */
 };
 
@@ -54,13 +56,15 @@ struct gate {
     const struct options *options; /* the program's callbacks */
     const struct gate_owner *owner;
     void *context;
-    bool keep;      /* keep a rejected response whole, for gate_answer */
-    int status;     /* of the block at hand, 0 if none began */
-    bool in_block;  /* between a status line and its blank line */
-    bool undecided; /* a complete intermediate block may yet prove the final one */
-    bool cut;       /* more came than is swallowed: the gate ended the transfer */
-    bool lost;      /* `keep` was asked for, but the response is too large or memory ran out */
-    char *held;     /* records: struct held_head, then its bytes */
+    bool keep;                 /* keep a rejected response whole, for gate_answer */
+    int status;                /* of the block at hand, 0 if none began */
+    enum gate_opinion opinion; /* of it */
+    bool in_block;             /* between a status line and its blank line */
+    bool undecided;            /* a complete intermediate block may yet prove the final one */
+    bool answered;             /* something of a final response has come */
+    bool cut;                  /* more came than is swallowed: the gate ended the transfer */
+    bool lost;  /* `keep` was asked for, but the response is too large or memory ran out */
+    char *held; /* records: struct held_head, then its bytes */
     size_t held_length, held_capacity;
     size_t block;  /* where the block at hand begins */
     size_t cursor; /* of a replay */

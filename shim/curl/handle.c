@@ -10,20 +10,21 @@ static void free_handle(struct handle *handle) {
     free(handle);
 }
 
+static void discard(struct record *record) {
+    free_handle((struct handle *)record); /* its first member */
+}
+
 struct handle *handle_add(CURL *easy, const struct libcurl *curl) {
     struct handle *handle = calloc(1, sizeof *handle);
     if (!handle)
         return NULL;
-    struct record *stale;
     handle->record.address = easy;
     handle->record.kind = RECORD_EASY;
+    handle->record.discard = discard;
     handle->easy = easy;
     handle->curl = curl;
     options_init(&handle->options);
-    bool added = registry_add(&handle->record, &stale);
-    if (stale && stale->kind == RECORD_EASY)
-        free_handle((struct handle *)stale);
-    if (added)
+    if (registry_add(&handle->record))
         return handle;
     free_handle(handle);
     return NULL;

@@ -19,6 +19,7 @@ struct handle {
     const struct libcurl *curl; /* the one that made it */
     struct options options;
     struct transfer *transfer; /* memory for routed transfers, kept from one to the next */
+    bool ours;                 /* options of ours may be on it, in a routed transfer or after */
     bool aimed;                /* a routed transfer runs: some options are ours */
     bool routable;             /* the URL belongs to an endpoint ... */
     uint64_t routed_changes;   /* ... as of this count of the options' url_changes */

@@ -2,7 +2,6 @@
  * The exported curl_multi_* functions. libcurl calls most of them itself, for curl_easy_perform:
  * these calls, and those for multi handles that hold nothing of ours, pass straight through.
  */
-#include <errno.h>
 #include <stdarg.h>
 
 #include "shim/curl/multi_transfer.h"
@@ -10,7 +9,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER __builtin_return_address(0)
 
-/* libcurl 8.17: the program is told of messages in a callback of its own (an option of type
+/* libcurl 8.17: the program is told of messages in a callback (an option of the type
  * CURLOPTTYPE_FUNCTIONPOINT), in which nothing could be started again. */
 #define OPTION_NOTIFYFUNCTION ((CURLMoption)20018)
 
@@ -122,8 +121,8 @@ static CURLMcode hook_setopt(CURLM *address, CURLMoption option, void *value, co
     const struct libcurl *curl = sort_out(address, caller, &multi);
     if (!curl || !curl->multi_setopt)
         return NO_LIBCURL;
-    if (option == OPTION_NOTIFYFUNCTION && value && !libcurl_inner(caller) &&
-        (multi || (multi = multi_watch(address, curl))))
+    bool blind = option == OPTION_NOTIFYFUNCTION || option == CURLMOPT_PUSHFUNCTION;
+    if (blind && value && !libcurl_inner(caller) && (multi || (multi = multi_watch(address, curl))))
         multi->untouched = true;
     return curl->multi_setopt(address, option, value);
 }

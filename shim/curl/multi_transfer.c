@@ -16,6 +16,10 @@ static void free_multi(struct multi *multi) {
     free(multi);
 }
 
+static void discard(struct record *record) {
+    free_multi((struct multi *)record); /* its first member */
+}
+
 struct multi *multi_watch(CURLM *address, const struct libcurl *curl) {
     struct multi *multi = multi_find(address);
     if (multi || !runtime_get())
@@ -23,12 +27,12 @@ struct multi *multi_watch(CURLM *address, const struct libcurl *curl) {
     multi = calloc(1, sizeof *multi);
     if (!multi)
         return NULL;
-    struct record *stale;
     multi->record.address = address;
     multi->record.kind = RECORD_MULTI;
+    multi->record.discard = discard;
     multi->multi = address;
     multi->curl = curl;
-    if (!registry_add(&multi->record, &stale)) {
+    if (!registry_add(&multi->record)) {
         free(multi);
         return NULL;
     }
@@ -147,10 +151,8 @@ static bool settle(struct multi *multi, CURLMsg *message, int *again) {
             ++*again;
             return false;
         }
-        unlink_handle(multi, handle);
-        multi->added--;
-        transfer_end(handle->transfer);
-        return false;
+        /* the message is libcurl's own, in its handle, and still there */
+        message->data.result = CURLE_OUT_OF_MEMORY;
     }
     transfer_end(handle->transfer);
     return true;
@@ -195,11 +197,14 @@ CURLMcode multi_close(struct multi *multi) {
     CURLM *address = multi->multi;
     const struct libcurl *curl = multi->curl;
     multi->inside++;
+    registry_remove(&multi->record);
     CURLMcode result = curl->multi_cleanup(address);
     multi->inside--;
-    if (result != CURLM_OK)
+    if (result != CURLM_OK) {
+        if (!registry_add(&multi->record))
+            free_multi(multi);
         return result;
-    registry_remove(&multi->record);
+    }
     for (struct handle *h = multi->handles, *next; h; h = next) {
         next = h->next;
         unlink_handle(multi, h);

@@ -25,7 +25,7 @@ struct multi {
     size_t first, count, capacity;
     size_t added;    /* handles in the multi handle: no more messages than these can come */
     unsigned inside; /* calls of libcurl that are running: what comes now comes from a callback */
-    bool untouched;  /* the program is told of messages in a way that can't be followed */
+    bool untouched;  /* handles come (pushed ones) or messages are told in ways not seen here */
 };
 
 /* The record of MULTI, or NULL. */

@@ -22,7 +22,9 @@ static void forget(char **text) {
 }
 
 static void forget_url(struct url_text *url) {
-    forget(&url->text);
+    if (url->text)
+        explicit_bzero(url->text, url->capacity * 2);
+    free(url->text);
     *url = (struct url_text){NULL, NULL, 0};
 }
 
@@ -47,7 +49,7 @@ static void set_url(struct options *options, struct url_text *url, const char *t
     if (size > url->capacity) {
         forget_url(url);
         size_t capacity = size < 256 ? 256 : size;
-        url->text = malloc(capacity * 2);
+        url->text = calloc(2, capacity);
         url->capacity = url->text ? capacity : 0;
     }
     if (!url->text) {
@@ -113,11 +115,8 @@ static void set_method(struct options *options, CURLoption option, bool on) {
         options->method = on ? METHOD_POST : METHOD_GET;
         break;
     case CURLOPT_UPLOAD:
-        options->method = on ? METHOD_UPLOAD : METHOD_GET;
-        break;
     case CURLOPT_PUT:
-        if (on)
-            options->method = METHOD_UPLOAD;
+        options->method = on ? METHOD_UPLOAD : METHOD_GET;
         break;
     case CURLOPT_HTTPPOST:
     case CURLOPT_MIMEPOST:
@@ -194,10 +193,13 @@ const struct note options_notes[OPTIONS_NOTES] = {
     VALUE(HTTP09_ALLOWED, http09_allowed),
     VALUE(FRESH_CONNECT, fresh_connect),
     VALUE(FORBID_REUSE, forbid_reuse),
+    VALUE(IPRESOLVE, ip_resolve),
     VALUE(HTTPPROXYTUNNEL, http_proxy_tunnel),
     VALUE(TCP_FASTOPEN, tcp_fastopen),
     VALUE(KEEP_SENDING_ON_ERROR, keep_sending_on_error),
     VALUE(NOPROGRESS, no_progress),
+    VALUE(LOW_SPEED_LIMIT, low_speed_limit),
+    VALUE(LOW_SPEED_TIME, low_speed_time),
     FIELD(TEXT, PROXY, proxy),
     FIELD(TEXT, PRE_PROXY, pre_proxy),
     RULE(PROTOCOLS, PROTOCOLS, 0),

@@ -72,6 +72,7 @@ struct options {
     curl_progress_callback progress_function;
     void *progress_data; /* libcurl has one for both of these */
     long no_progress;
+    long low_speed_limit, low_speed_time;
     struct curl_slist *headers;
     long verbose;
     curl_debug_callback debug_function;
@@ -90,6 +91,7 @@ struct options {
     long fresh_connect;
     long forbid_reuse;
     long http_proxy_tunnel;
+    long ip_resolve;
     long tcp_fastopen;
     long keep_sending_on_error;
     char *proxy;

@@ -44,17 +44,20 @@ static void take_out(struct record *record) {
     atomic_fetch_add_explicit(&registry_removals, 1, memory_order_release);
 }
 
-bool registry_add(struct record *record, struct record **stale) {
+bool registry_add(struct record *record) {
+    struct record *stale;
     pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&lock);
-    HASH_FIND_PTR(records, &record->address, *stale);
-    if (*stale)
-        take_out(*stale);
+    HASH_FIND_PTR(records, &record->address, stale);
+    if (stale)
+        take_out(stale);
     record->hh.tbl = NULL;
     HASH_ADD_PTR(records, address, record);
     bool added = record->hh.tbl != NULL; /* NULL: uthash ran out of memory */
     atomic_store_explicit(&population, HASH_COUNT(records), memory_order_relaxed);
     pthread_mutex_unlock(&lock);
+    if (stale)
+        stale->discard(stale);
     return added;
 }
 

@@ -22,6 +22,7 @@ enum record_kind { RECORD_EASY, RECORD_MULTI };
 struct record {
     void *address; /* libcurl's handle */
     enum record_kind kind;
+    void (*discard)(struct record *); /* frees it, after it was taken out */
     UT_hash_handle hh;
 };
 
@@ -57,13 +58,13 @@ static inline struct record *registry_find(void *address, enum record_kind kind)
 }
 
 /*
- * Adds RECORD, whose address and kind are set. Returns false if memory ran out. A record that
- * stood for the same address before is taken out and given in *STALE, else NULL: libcurl frees
- * some handles behind our back, and an address may come again.
+ * Adds RECORD, whose address, kind and discard are set. Returns false if memory ran out. A record
+ * that stood for the same address before is taken out and discarded: libcurl frees some handles
+ * behind our back, and an address may come again.
  */
-bool registry_add(struct record *record, struct record **stale);
+bool registry_add(struct record *record);
 
-/* Takes RECORD out. Nobody may use its handle at the same time. */
+/* Takes RECORD out, before libcurl frees its handle: from then on the address may be another's. */
 void registry_remove(struct record *record);
 
 #endif

@@ -237,6 +237,8 @@ void reply_aim(struct reply *reply, const struct handle *handle, char *response,
         curl->easy_setopt(easy, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTP);
     if (o->http_version)
         curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (o->ip_resolve)
+        curl->easy_setopt(easy, CURLOPT_IPRESOLVE, (long)CURL_IPRESOLVE_WHATEVER);
     if (o->tcp_fastopen)
         curl->easy_setopt(easy, CURLOPT_TCP_FASTOPEN, 0L);
     if (o->keep_sending_on_error)
@@ -273,6 +275,8 @@ void reply_unset(const struct handle *handle, CURL *easy) {
         set(easy, CURLOPT_PROTOCOLS, o->protocols);
     if (o->http_version)
         set(easy, CURLOPT_HTTP_VERSION, o->http_version);
+    if (o->ip_resolve)
+        set(easy, CURLOPT_IPRESOLVE, o->ip_resolve);
     if (o->tcp_fastopen)
         set(easy, CURLOPT_TCP_FASTOPEN, o->tcp_fastopen);
     if (o->keep_sending_on_error)

@@ -26,6 +26,13 @@ static struct transfer *allocate(struct handle *handle) {
     return handle->transfer;
 }
 
+/* A URL may hold a password. */
+static void free_secret(char *text) {
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 void transfer_free(struct transfer *t) {
     if (!t)
         return;
@@ -33,7 +40,27 @@ void transfer_free(struct transfer *t) {
     body_clear(&t->body);
     attempt_free(t);
     free(t->answer);
+    free_secret(t->asked);
     free(t);
+}
+
+static struct slice moved(struct slice slice, const char *from, const char *to) {
+    return (struct slice){slice.text ? to + (slice.text - from) : NULL, slice.length};
+}
+
+/* The program may set another URL while the transfer runs: its own copy. */
+static bool keep_route(struct transfer *t, const struct url_text *url, const struct route *route) {
+    char *copy = malloc(url->capacity * 2);
+    if (!copy)
+        return false;
+    memcpy(copy, url->text, url->capacity * 2); /* with the scratch behind it */
+    t->route = *route;
+    t->route.userinfo = moved(route->userinfo, url->text, copy);
+    t->route.below = moved(route->below, url->text, copy);
+    t->route.query = moved(route->query, url->text, copy);
+    free_secret(t->asked);
+    t->asked = copy;
+    return true;
 }
 
 /* Whether the handle's URL is for an endpoint; looked at again only after it changed. */
@@ -49,22 +76,26 @@ static bool route(struct handle *handle, const struct settings *settings) {
     handle->routed_changes = o->url_changes;
     if (handle->routable) {
         struct transfer *t = allocate(handle);
-        if (t)
-            t->route = found;
-        else
-            handle->routable = false;
+        handle->routable = t && keep_route(t, url, &found);
     }
     return handle->routable;
 }
 
 void transfer_release(struct handle *handle) {
-    if (handle->transfer && handle->transfer->applied && !handle->aimed)
-        attempt_restore(handle->transfer);
+    if (!handle->ours || handle->aimed)
+        return;
+    attempt_restore(handle->transfer);
+    handle->ours = false;
 }
 
 void transfer_overridden(struct handle *handle, CURLoption option) {
     if (handle->transfer)
         attempt_overridden(handle->transfer, option);
+}
+
+static uint64_t deadline_after(const struct transfer *t, uint64_t start) {
+    long timeout = t->handle->options.timeout_ms;
+    return timeout > 0 ? start + (uint64_t)timeout * (SECOND / 1000) : 0;
 }
 
 bool transfer_begin(struct handle *handle) {
@@ -83,11 +114,11 @@ bool transfer_begin(struct handle *handle) {
     t->stuck = t->in_multi = false;
     t->waits = 0;
     t->started = ledger_now();
-    t->deadline = o->timeout_ms > 0 ? t->started + (uint64_t)o->timeout_ms * (SECOND / 1000) : 0;
+    t->deadline = deadline_after(t, t->started);
     t->reads_body = options_reads_body(o);
     if (t->reads_body)
-        body_start(&t->body, o, endpoint_of(t)->replay_limit);
-    handle->aimed = true;
+        body_start(&t->body, o, handle->easy, endpoint_of(t)->replay_limit);
+    handle->aimed = handle->ours = true;
     if (log_wanted(LOG_INFO))
         verdict_log_intercepted(t);
     return true;
@@ -115,6 +146,24 @@ static int watch(void *userdata, curl_off_t down_total, curl_off_t down, curl_of
         return o->progress_function(o->progress_data, (double)down_total, (double)down,
                                     (double)up_total, (double)up);
     return CURL_PROGRESSFUNC_CONTINUE; /* libcurl's own meter */
+}
+
+/*
+ * An event loop may start a transfer long after it was added. If the backend was found to throttle
+ * meanwhile, it is not to be asked.
+ */
+static int before_sending(void *userdata, char *remote, char *local, int remote_port,
+                          int local_port) {
+    struct transfer *t = userdata;
+    const struct options *o = &t->handle->options;
+    if (t->gate.state == GATE_HOLDING && !t->gate.answered &&
+        pool_cooling(t->live->pool, t->backend, ledger_now(), NULL) > 0) {
+        t->late = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    return o->prereq_function
+               ? o->prereq_function(o->prereq_data, remote, local, remote_port, local_port)
+               : CURL_PREREQFUNC_OK;
 }
 
 static enum gate_opinion opinion(void *context, int status) {
@@ -168,7 +217,7 @@ static void aim_reply(struct transfer *t) {
 
 static bool aim_backend(struct transfer *t) {
     t->attempts++;
-    t->reported = t->silent = false;
+    t->reported = t->silent = t->late = false;
     t->quiet_since = 0;
     t->uploaded = -1;
     gate_start(&t->gate, &t->handle->options, &owner, t,
@@ -180,6 +229,8 @@ static bool aim_backend(struct transfer *t) {
         return false;
     if (endpoint_of(t)->first_byte_timeout_ns)
         attempt_watch(t, watch);
+    if (t->in_multi)
+        attempt_ask_before(t, before_sending);
     t->claim = pool_begin(t->live->pool, t->backend);
     return true;
 }
@@ -226,6 +277,7 @@ enum transfer_next transfer_aim(struct transfer *t) {
             break;
         if (aim_backend(t))
             return TRANSFER_RUN;
+        pool_give_up(t->live->pool, &t->turn, t->backend);
         pool_bar(&t->turn, t->backend);
     }
     if (!t->stuck && !t->in_multi && shall_wait(t))
@@ -245,12 +297,19 @@ static void keep_answer(struct transfer *t) {
     }
 }
 
-enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
+/* The attempt is over, whatever came of it. */
+static void leave_backend(struct transfer *t) {
     if (t->backend < 0)
-        return TRANSFER_DONE;
+        return;
     pool_end(t->live->pool, t->claim);
     t->claim = -1;
-    if (t->gate.state == GATE_HOLDING && *result == CURLE_OK && !gate_conclude(&t->gate)) {
+    pool_give_up(t->live->pool, &t->turn, t->backend); /* if nothing was reported */
+}
+
+static enum transfer_next judge_attempt(struct transfer *t, CURLcode *result) {
+    /* with CURLOPT_FAILONERROR a response ends the transfer like this, at the end of its headers */
+    bool complete = *result == CURLE_OK || *result == CURLE_HTTP_RETURNED_ERROR;
+    if (t->gate.state == GATE_HOLDING && complete && !gate_conclude(&t->gate)) {
         *result = CURLE_WRITE_ERROR;
         return TRANSFER_DONE;
     }
@@ -269,11 +328,28 @@ enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
     return TRANSFER_DONE;
 }
 
+/* In an event loop the program's clock starts with the first turn, not when it added the handle. */
+static void correct_start(struct transfer *t) {
+    curl_off_t taken_us = 0;
+    t->handle->curl->easy_getinfo(t->handle->easy, CURLINFO_TOTAL_TIME_T, &taken_us);
+    t->started = ledger_now() - (uint64_t)taken_us * 1000;
+    t->deadline = deadline_after(t, t->started);
+}
+
+enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
+    if (t->backend < 0)
+        return TRANSFER_DONE;
+    if (t->in_multi && t->attempts == 1)
+        correct_start(t);
+    enum transfer_next next = judge_attempt(t, result);
+    leave_backend(t);
+    return next;
+}
+
 void transfer_end(struct transfer *t) {
     if (t->reply.response)
         reply_end(&t->reply, t->handle);
-    pool_end(t->live->pool, t->claim);
-    t->claim = -1;
+    leave_backend(t);
     attempt_park(t);
     if (t->reads_body)
         body_clear(&t->body);
@@ -284,6 +360,18 @@ void transfer_end(struct transfer *t) {
 
 bool transfer_owns(const struct transfer *t, CURLoption option) {
     return attempt_owns(t, option) || (t->reply.response && reply_owns(option));
+}
+
+void transfer_changed(struct transfer *t, CURLoption option) {
+    if (option != CURLOPT_TIMEOUT && option != CURLOPT_TIMEOUT_MS)
+        return;
+    t->deadline = deadline_after(t, t->started);
+    if (!attempt_owns(t, option))
+        return;
+    if (t->deadline)
+        attempt_limit_time(t, t->attempt_started);
+    else
+        t->handle->curl->easy_setopt(t->handle->easy, CURLOPT_TIMEOUT_MS, 0L);
 }
 
 void transfer_clean_copy(const struct transfer *t, CURL *copy) {

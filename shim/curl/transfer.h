@@ -35,17 +35,19 @@ enum transfer_next {
 
 struct transfer {
     struct handle *handle;
-    struct route route; /* valid while handle->routed_changes is that of the options */
+    struct route route; /* of handle->routed_changes; its slices point into `asked` */
+    char *asked;        /* the URL that the program asked for, and its scratch */
     const struct runtime_endpoint *live;
     struct pool_turn turn;
-    int backend;                       /* of the attempt at hand; -1: the reply */
-    int claim;                         /* see pool_begin */
-    int attempts;                      /* begun so far */
-    bool reads_body;                   /* the body comes from the program's read function */
-    bool reported;                     /* the pool knows what became of this attempt */
-    bool in_multi;                     /* an event loop runs it: nothing may sleep */
-    bool silent;                       /* first_byte_timeout ended it */
-    bool stuck;                        /* the request cannot be made again */
+    int backend;     /* of the attempt at hand; -1: the reply */
+    int claim;       /* see pool_begin */
+    int attempts;    /* begun so far */
+    bool reads_body; /* the body comes from the program's read function */
+    bool reported;   /* the pool knows what became of this attempt */
+    bool in_multi;   /* an event loop runs it: nothing may sleep */
+    bool late;       /* the backend cools since the attempt was aimed: nothing was sent */
+    bool silent;     /* first_byte_timeout ended it */
+    bool stuck;      /* the request cannot be made again */
     uint64_t started, attempt_started; /* ledger_now() */
     uint64_t deadline;                 /* of the program's own timeout; 0: none */
     uint64_t quiet_since;              /* no upload since; 0 before the request is on its way */
@@ -60,7 +62,7 @@ struct transfer {
     long connect_timeout_ms;  /* as it is on the handle */
     const char *url;          /* of the attempt, and on the handle: one of `urls` */
     char *urls[BACKENDS_MAX]; /* made so far, per backend ... */
-    uint64_t urls_changes;    /* ... as of this count of the options' url_changes */
+    uint64_t urls_changes;    /* ... as of this handle->routed_changes */
     struct curl_slist *nodes; /* the attempt's header list: nodes are ours, texts the program's */
     size_t node_capacity;
     struct curl_slist *headers; /* as it is on the handle: part of `nodes`, or NULL */
@@ -106,6 +108,9 @@ void transfer_end(struct transfer *transfer);
  * those that are ours at the moment: then it is to be noted only, and takes effect at the end.
  */
 bool transfer_owns(const struct transfer *transfer, CURLoption option);
+
+/* The program has set OPTION while the transfer runs; it is noted already. */
+void transfer_changed(struct transfer *transfer, CURLoption option);
 
 /* Puts the program's values in place on COPY, a duplicate of the handle made in mid-transfer. */
 void transfer_clean_copy(const struct transfer *transfer, CURL *copy);

@@ -39,17 +39,21 @@ static long get_long(const struct transfer *t, CURLINFO info) {
     return value;
 }
 
-/* Whether the block with STATUS is a proxy's answer to CONNECT, not a response. */
+/*
+ * Whether the block with STATUS is a proxy's answer to CONNECT, not a response: libcurl has set
+ * the status of a response by the time of its status line, and never takes a proxy's for it.
+ */
 static bool is_proxy_block(const struct transfer *t, int status) {
     bool tunnel =
         t->url[4] == 's' || t->handle->options.http_proxy_tunnel; /* https, or asked for */
-    return tunnel && get_long(t, CURLINFO_HTTP_CONNECTCODE) == status &&
-           get_long(t, CURLINFO_RESPONSE_CODE) != status;
+    return tunnel && get_long(t, CURLINFO_RESPONSE_CODE) != status;
 }
 
 enum gate_opinion verdict_opinion(const struct transfer *t, int status) {
     const struct options *o = &t->handle->options;
-    if (status < 200 || is_proxy_block(t, status))
+    if (is_proxy_block(t, status))
+        return GATE_PROXY;
+    if (status < 200)
         return GATE_INTERMEDIATE;
     if (status >= 300 && status < 400 && o->follow_location)
         return GATE_INTERMEDIATE;
@@ -94,7 +98,7 @@ void verdict_answered(struct transfer *t) {
     if (log_wanted(LOG_INFO))
         log_attempt(t, t->gate.status, NULL, CURLE_OK);
     /* as of the attempt's beginning: a later cooldown is somebody's newer finding */
-    if (pool_succeeded(t->live->pool, t->backend, t->attempt_started))
+    if (pool_succeeded(t->live->pool, &t->turn, t->backend, t->attempt_started))
         log_backend(t, LOG_WARN, "recovered", NULL, 0);
 }
 
@@ -119,7 +123,7 @@ static void report_response(struct transfer *t) {
     enum cooldown_kind kind =
         reason == 429 ? cooldown_kind(t->gate.body, t->gate.body_length) : COOLDOWN_NORMAL;
     log_attempt(t, t->gate.status, NULL, CURLE_OK);
-    if (kind == COOLDOWN_TOO_LARGE) {
+    if (kind == COOLDOWN_TOO_LARGE || reason == 400) { /* the request's fault */
         t->reported = true;
         pool_bar(&t->turn, t->backend);
         return;
@@ -201,6 +205,10 @@ static enum verdict of_error(struct transfer *t, CURLcode result) {
 }
 
 enum verdict verdict_of_attempt(struct transfer *t, CURLcode result) {
+    if (t->late && result == CURLE_ABORTED_BY_CALLBACK) {
+        t->turn.attempts[t->backend]--; /* nothing was tried */
+        return VERDICT_NEXT;
+    }
     switch (t->gate.state) {
     case GATE_HOLDING:
         return of_error(t, result);
@@ -233,14 +241,31 @@ bool verdict_is_silent(struct transfer *t, curl_off_t up_total, curl_off_t up, u
     return false;
 }
 
-/* The value of the Location header of a block. */
-struct location {
-    char url[2048];
-    bool found, too_long;
+/* Whether the LENGTH bytes of a redirect's target at TEXT lead away from HERE. What can't be read
+ * for sure counts as leading away. */
+static bool leads_away(const struct url *here, const char *text, size_t length) {
+    char target[2048];
+    struct url there;
+    if (length >= sizeof target)
+        return true;
+    memcpy(target, text, length);
+    target[length] = '\0';
+    bool absolute = target[strcspn(target, ":/?#")] == ':';
+    bool network_path = strncmp(target, "//", 2) == 0;
+    if (!absolute && !network_path)
+        return strchr(target, '\\') != NULL; /* readers differ about these */
+    return !url_parse(target + (network_path ? 2 : 0), here->https, &there) ||
+           !url_same_origin(here, &there);
+}
+
+struct redirect {
+    struct url here;
+    bool away;
 };
 
-static void find_location(void *userdata, const char *line, size_t length) {
-    struct location *location = userdata;
+/* Of several Location headers any may be the one that is followed. */
+static void check_location(void *userdata, const char *line, size_t length) {
+    struct redirect *redirect = userdata;
     if (length < 9 || strncasecmp(line, "location:", 9) != 0)
         return;
     const char *start = line + 9, *end = line + length;
@@ -248,30 +273,16 @@ static void find_location(void *userdata, const char *line, size_t length) {
         start++;
     while (end > start && (unsigned char)end[-1] <= ' ')
         end--;
-    location->found = true;
-    location->too_long = (size_t)(end - start) >= sizeof location->url;
-    if (!location->too_long) {
-        memcpy(location->url, start, (size_t)(end - start));
-        location->url[end - start] = '\0';
-    }
+    if (leads_away(&redirect->here, start, (size_t)(end - start)))
+        redirect->away = true;
 }
 
 bool verdict_leaves_origin(const struct transfer *t) {
-    struct location location = {.found = false};
-    struct url here, there;
-    gate_each_line(&t->gate, find_location, &location);
-    if (!location.found)
-        return false;
-    if (location.too_long || !url_parse(t->url, false, &here))
+    struct redirect redirect = {.away = false};
+    if (!url_parse(t->url, false, &redirect.here))
         return true;
-    size_t scheme = strcspn(location.url, ":/?#");
-    bool absolute = location.url[scheme] == ':';
-    bool network_path = strncmp(location.url, "//", 2) == 0;
-    if (!absolute && !network_path)
-        return strchr(location.url, '\\') != NULL; /* readers differ about these */
-    /* what can't be read for sure counts as foreign */
-    return !url_parse(location.url + (network_path ? 2 : 0), here.https, &there) ||
-           !url_same_origin(&here, &there);
+    gate_each_line(&t->gate, check_location, &redirect);
+    return redirect.away;
 }
 
 void verdict_log_intercepted(const struct transfer *t) {

@@ -2,16 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LAYOUT 1
+#define LAYOUT 2
 #define NAME   "ledger"
 static const char magic[8] = "spillway";
 
@@ -78,7 +80,14 @@ static bool is_private(const struct stat *status, mode_t type) {
            (status->st_mode & 077) == 0;
 }
 
-static int open_directory(const char *path) {
+static int open_directory(const char *given) {
+    char path[PATH_MAX];
+    size_t length = strlen(given);
+    if (length >= sizeof path)
+        return -1;
+    memcpy(path, given, length + 1);
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0'; /* behind a slash O_NOFOLLOW would not mean the link itself */
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -138,11 +147,27 @@ static bool create(int directory) {
     return made;
 }
 
-static void remove_useless(int directory, ino_t seen) {
-    struct stat status;
-    if (fstatat(directory, NAME, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == seen &&
-        !S_ISDIR(status.st_mode))
+/* For a moment, while the file is made or replaced; not waited for long, as whoever holds the lock
+ * may be a stopped process. */
+static bool lock_directory(int directory) {
+    const struct timespec pause = {0, 1000000};
+    for (int i = 0; i < 100; i++) {
+        if (flock(directory, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+/* Makes the file, in place of one of no use. Under the lock nobody else does. */
+static struct shared *replace(int directory) {
+    ino_t seen;
+    struct shared *shared = open_existing(directory, &seen);
+    if (shared)
+        return shared;
+    if (seen)
         unlinkat(directory, NAME, 0);
+    return create(directory) ? open_existing(directory, &seen) : NULL;
 }
 
 static struct shared *open_shared(const char *path, const char **problem) {
@@ -151,18 +176,11 @@ static struct shared *open_shared(const char *path, const char **problem) {
         *problem = "the state directory can't be had, or is not this user's alone (mode 0700)";
         return NULL;
     }
-    struct shared *shared = NULL;
     ino_t seen;
-    for (int attempt = 0; attempt < 3 && !shared; attempt++) {
-        shared = open_existing(directory, &seen);
-        if (shared)
-            break;
-        if (seen)
-            remove_useless(directory, seen);
-        if (!create(directory))
-            break;
-    }
-    close(directory);
+    struct shared *shared = open_existing(directory, &seen);
+    if (!shared && lock_directory(directory))
+        shared = replace(directory);
+    close(directory); /* and with it the lock */
     if (!shared)
         *problem = "the ledger's file can't be made in the state directory";
     return shared;
@@ -256,10 +274,12 @@ static void sweep(struct ledger *ledger) {
 
 void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, unsigned n,
                       uint64_t now, unsigned *counts) {
+    int saved = errno; /* kill() below */
     uint64_t swept = atomic_load(&ledger->shared->header.swept);
     if ((swept > now || now - swept >= 1000000000u) &&
         atomic_compare_exchange_strong(&ledger->shared->header.swept, &swept, now))
         sweep(ledger);
+    errno = saved;
     uint32_t numbers[LEDGER_SLOTS];
     if (n > LEDGER_SLOTS)
         n = LEDGER_SLOTS;

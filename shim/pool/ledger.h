@@ -23,6 +23,7 @@ struct ledger_slot {
     _Atomic uint64_t until;    /* CLOCK_BOOTTIME in ns: not to be used before; 0: never cooled */
     _Atomic uint32_t reason;   /* see pool.h */
     _Atomic uint32_t failures; /* in a row */
+    _Atomic uint64_t probing; /* likewise a time: until then somebody tries it after its cooldown */
     _Alignas(64) _Atomic uint64_t cursor; /* turns taken, of a tier */
 };
 

@@ -9,6 +9,9 @@
 /* A deadline further off than any that this version writes is damage, not a cooldown. */
 #define DEADLINE_LIMIT (366ull * 24 * 3600 * 1000000000)
 
+/* The shortest lease of the one who tries a backend after its cooldown. */
+#define PROBE_MINIMUM 1000000000ull
+
 struct tier {
     uint64_t members; /* bit per backend */
     struct ledger_slot *cursor;
@@ -95,6 +98,41 @@ static uint64_t cooling(const struct ledger_slot *slot, uint64_t now) {
     return until > now && until - now <= DEADLINE_LIMIT ? until - now : 0;
 }
 
+/* Whether another transfer tries the backend, whose cooldown is over, at this moment. */
+static bool probed_by_another(const struct pool *pool, const struct pool_turn *turn, int backend,
+                              uint64_t now) {
+    const struct ledger_slot *slot = pool->slots[backend];
+    uint64_t probing;
+    if (!atomic_load_explicit(&slot->until, memory_order_relaxed) || (turn->probes & bit(backend)))
+        return false;
+    probing = atomic_load_explicit(&slot->probing, memory_order_relaxed);
+    return probing > now && probing - now <= DEADLINE_LIMIT;
+}
+
+/*
+ * Makes this transfer the one that tries the backend, if its cooldown has only just ended. False
+ * if another was quicker. The claim is a lease: who holds it may die.
+ */
+static bool claim_probe(struct pool *pool, struct pool_turn *turn, int backend, uint64_t now) {
+    struct ledger_slot *slot = pool->slots[backend];
+    if (!atomic_load_explicit(&slot->until, memory_order_relaxed) || (turn->probes & bit(backend)))
+        return true;
+    uint64_t probing = atomic_load_explicit(&slot->probing, memory_order_relaxed);
+    uint64_t lease =
+        pool->endpoint->cooldown_ns > PROBE_MINIMUM ? pool->endpoint->cooldown_ns : PROBE_MINIMUM;
+    if ((probing > now && probing - now <= DEADLINE_LIMIT) ||
+        !atomic_compare_exchange_strong(&slot->probing, &probing, now + lease))
+        return false;
+    turn->probes |= bit(backend);
+    return true;
+}
+
+static void release_probe(struct pool *pool, struct pool_turn *turn, int backend) {
+    if (turn->probes & bit(backend))
+        atomic_store_explicit(&pool->slots[backend]->probing, 0, memory_order_release);
+    turn->probes &= ~bit(backend);
+}
+
 uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32_t *reason) {
     const struct ledger_slot *slot = pool->slots[backend];
     if (reason)
@@ -118,7 +156,8 @@ static uint64_t available(const struct pool *pool, const struct tier *tier,
     uint64_t mask = 0;
     for (unsigned i = 0; i < tier->count; i++) {
         int member = tier->list[i];
-        if (turn->attempts[member] < POOL_ATTEMPTS && !cooling(pool->slots[member], now))
+        if (turn->attempts[member] < POOL_ATTEMPTS && !cooling(pool->slots[member], now) &&
+            !probed_by_another(pool, turn, member, now))
             mask |= bit(member);
     }
     return mask & ~(turn->barred | except);
@@ -166,10 +205,13 @@ static int choose_without(struct pool *pool, struct pool_turn *turn, uint64_t ex
                           uint64_t random) {
     for (unsigned t = 0; t < pool->tier_count; t++) {
         uint64_t mask = available(pool, &pool->tiers[t], turn, except, now);
-        if (mask) {
+        while (mask) {
             int chosen = pick(pool, &pool->tiers[t], mask, now, random);
-            turn->attempts[chosen]++;
-            return chosen;
+            if (claim_probe(pool, turn, chosen, now)) {
+                turn->attempts[chosen]++;
+                return chosen;
+            }
+            mask &= ~bit(chosen);
         }
     }
     return -1;
@@ -190,21 +232,25 @@ void pool_end(struct pool *pool, int claim) {
     ledger_release(pool->ledger, claim);
 }
 
-bool pool_succeeded(struct pool *pool, int backend, uint64_t now) {
+bool pool_succeeded(struct pool *pool, struct pool_turn *turn, int backend, uint64_t now) {
     struct ledger_slot *slot = pool->slots[backend];
     /* read before writing: the line is shared by all processes, and mostly nothing changes */
     if (atomic_load_explicit(&slot->failures, memory_order_relaxed))
         atomic_store_explicit(&slot->failures, 0, memory_order_relaxed);
     uint64_t until = atomic_load_explicit(&slot->until, memory_order_relaxed);
+    if (!until)
+        return false;
     /* a deadline that stands was set by somebody who asked later than this attempt did */
-    return until && !cooling(slot, now) && atomic_compare_exchange_strong(&slot->until, &until, 0);
+    bool recovered = !cooling(slot, now) && atomic_compare_exchange_strong(&slot->until, &until, 0);
+    release_probe(pool, turn, backend);
+    return recovered;
 }
 
 uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uint32_t reason,
                      bool at_once, uint64_t cooldown_ns, uint64_t now) {
     struct ledger_slot *slot = pool->slots[backend];
     uint32_t failures = atomic_fetch_add_explicit(&slot->failures, 1, memory_order_relaxed) + 1;
-    if (at_once || failures >= pool->endpoint->failure_threshold) {
+    if (cooldown_ns && (at_once || failures >= pool->endpoint->failure_threshold)) {
         uint64_t deadline = now + cooldown_ns;
         uint64_t until = atomic_load_explicit(&slot->until, memory_order_relaxed);
         while (deadline > until || until - now > DEADLINE_LIMIT) {
@@ -213,10 +259,15 @@ uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uin
                 break;
         }
     }
+    release_probe(pool, turn, backend);
     uint64_t left = cooling(slot, now);
     if (!left)
         turn->spent |= bit(backend);
     return left;
+}
+
+void pool_give_up(struct pool *pool, struct pool_turn *turn, int backend) {
+    release_probe(pool, turn, backend);
 }
 
 void pool_bar(struct pool_turn *turn, int backend) {

@@ -27,6 +27,7 @@ struct pool;
 struct pool_turn {
     uint64_t spent;  /* failed without cooling: only if nothing else is left */
     uint64_t barred; /* of no use to this transfer */
+    uint64_t probes; /* this transfer is the one that tries it after its cooldown */
     uint8_t attempts[BACKENDS_MAX];
 };
 
@@ -42,7 +43,9 @@ const struct endpoint *pool_endpoint(const struct pool *pool);
 /*
  * The backend for the next attempt of the transfer with TURN, as its index in the endpoint, or
  * -1 if none is available. Among the available ones the lowest priority number wins, and inside
- * a tier the endpoint's strategy. Counts the attempt in TURN.
+ * a tier the endpoint's strategy. Counts the attempt in TURN. After a cooldown one transfer of all
+ * is given the backend; until it has reported (pool_succeeded, pool_failed, pool_give_up), or for
+ * the time of one cooldown if it never does, the backend stays unavailable to the others.
  */
 int pool_choose(struct pool *pool, struct pool_turn *turn, uint64_t now, uint64_t random);
 
@@ -55,7 +58,7 @@ int pool_begin(struct pool *pool, int backend);
 void pool_end(struct pool *pool, int claim);
 
 /* The backend answered as it should. Returns whether it had been cooled before ("recovered"). */
-bool pool_succeeded(struct pool *pool, int backend, uint64_t now);
+bool pool_succeeded(struct pool *pool, struct pool_turn *turn, int backend, uint64_t now);
 
 /*
  * The backend failed for REASON. It cools for COOLDOWN_NS from NOW if this is enough failures
@@ -65,13 +68,17 @@ bool pool_succeeded(struct pool *pool, int backend, uint64_t now);
 uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uint32_t reason,
                      bool at_once, uint64_t cooldown_ns, uint64_t now);
 
+/* The attempt ended without saying anything about the backend. */
+void pool_give_up(struct pool *pool, struct pool_turn *turn, int backend);
+
 /* This transfer can't use the backend; others may. */
 void pool_bar(struct pool_turn *turn, int backend);
 
 /* Nanoseconds until the backend may be used, 0 if at once; *REASON (if not NULL) says why. */
 uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32_t *reason);
 
-/* Nanoseconds until the soonest of all backends may be used; 0 if one may be now. */
+/* Nanoseconds until the soonest of all backends may be used; 0 if one may be now, or is being
+ * tried after its cooldown, which shows at any moment whether it may. */
 uint64_t pool_soonest(const struct pool *pool, uint64_t now);
 
 /* REASON as a word for log and messages: "429", "connect", "reset", "timeout", "quota". TEXT has

@@ -1,5 +1,8 @@
 #include "shim/pool/strategy.h"
 
+/* Up to this many turns a cycle is played out. */
+#define CYCLE_PLAYED 100
+
 static unsigned common_divisor(unsigned a, unsigned b) {
     while (b) {
         unsigned rest = a % b;
@@ -21,13 +24,32 @@ static unsigned share_of(const unsigned *weights, unsigned n, unsigned unit, uin
 }
 
 /*
- * A step through the cycle that visits every place once and puts neighbours far apart: near the
- * golden section of the cycle and with no common divisor with it.
+ * Smooth weighted round robin, as nginx has it: each turn everybody gains its weight, the richest
+ * is picked and pays the sum of all. Exact over a cycle and well spread, but it has to be played
+ * from the cycle's beginning.
+ */
+static unsigned play(const unsigned *weights, unsigned n, unsigned unit, unsigned cycle,
+                     unsigned place) {
+    int64_t wealth[64] = {0};
+    unsigned richest = 0;
+    for (unsigned turn = 0; turn <= place; turn++) {
+        richest = 0;
+        for (unsigned i = 0; i < n; i++) {
+            wealth[i] += weights[i] / unit;
+            if (wealth[i] > wealth[richest])
+                richest = i;
+        }
+        wealth[richest] -= cycle;
+    }
+    return richest;
+}
+
+/*
+ * For long cycles: a step through the cycle that visits every place once and puts neighbours far
+ * apart, near the golden section of the cycle and with no common divisor with it.
  */
 static uint64_t stride(unsigned cycle) {
     unsigned step = (unsigned)((uint64_t)cycle * 618 / 1000);
-    if (step == 0)
-        step = 1;
     while (common_divisor(step, cycle) != 1)
         step++;
     return step;
@@ -44,6 +66,8 @@ unsigned strategy_round_robin(const unsigned *weights, unsigned n, uint64_t turn
     unsigned cycle = total / unit;
     if (cycle == n)
         return (unsigned)(turn % n);
+    if (cycle <= CYCLE_PLAYED)
+        return play(weights, n, unit, cycle, (unsigned)(turn % cycle));
     return share_of(weights, n, unit, turn % cycle * stride(cycle) % cycle);
 }
 

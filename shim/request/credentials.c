@@ -35,18 +35,19 @@ bool credentials_is_header(const char *line) {
     }
 }
 
-/* Fills KEY (KEY_MAX + 1 bytes) from the file at PATH. */
+/* Fills KEY (KEY_MAX + 2 bytes) from the file at PATH. */
 static bool read_key(const char *path, char *key) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return false;
     size_t used = 0;
     ssize_t got;
-    while (used < KEY_MAX && (got = read(fd, key + used, KEY_MAX - used)) > 0)
+    while (used <= KEY_MAX && (got = read(fd, key + used, KEY_MAX + 1 - used)) > 0)
         used += (size_t)got;
     close(fd);
-    key[used] = '\0';
-    return used < KEY_MAX;
+    key[used <= KEY_MAX ? used : KEY_MAX] = '\0';
+    /* a key with a zero byte would be sent cut */
+    return used <= KEY_MAX && strlen(key) == used;
 }
 
 static char *trim(char *text) {
@@ -82,7 +83,7 @@ enum credentials_state credentials_line(const struct backend *backend, settings_
     *line = NULL;
     if (backend->key_source == KEY_NONE)
         return CREDENTIALS_OF_PROGRAM;
-    char file[KEY_MAX + 1];
+    char file[KEY_MAX + 2];
     const char *key = NULL;
     if (backend->key_source == KEY_ENVIRONMENT)
         key = lookup(backend->key);
