@@ -11,8 +11,9 @@
 #include "shim/curl/transfer.h"
 #include "shim/runtime.h"
 
-#define EXPORT __attribute__((visibility("default")))
-#define CALLER __builtin_return_address(0)
+#define EXPORT   __attribute__((visibility("default")))
+#define CALLER   __builtin_return_address(0)
+#define NOINLINE __attribute__((noinline))
 
 static CURL *hook_init(const void *caller) {
     bool inner;
@@ -24,23 +25,24 @@ static CURL *hook_init(const void *caller) {
     return easy;
 }
 
-static CURLcode setopt_noted(struct handle *handle, CURLoption option, struct note note,
-                             void *value) {
+/* Sets an option that is simply a value, with nothing of ours on the handle. */
+static NOINLINE CURLcode setopt_value(struct handle *handle, CURLoption option,
+                                      const struct note *note, void *value) {
     CURLcode result = handle->curl->easy_setopt(handle->easy, option, value);
     if (result == CURLE_OK)
         options_record(&handle->options, option, note, value);
     return result;
 }
 
-/* The same while some of the handle's options are ours. */
-static CURLcode setopt_among_ours(struct handle *handle, CURLoption option, struct note note,
-                                  void *value) {
+/* Sets any noted option. */
+static CURLcode setopt_noted(struct handle *handle, CURLoption option, const struct note *note,
+                             void *value) {
     CURLcode result = CURLE_OK;
     if (option == CURLOPT_CURLU || handle->options.curlu)
         transfer_release(handle); /* two options for one URL: both have to be the program's */
     if (!handle->aimed || !transfer_owns(handle->transfer, option)) {
         result = handle->curl->easy_setopt(handle->easy, option, value);
-        if (result == CURLE_OK && !handle->aimed)
+        if (result == CURLE_OK && handle->ours && !handle->aimed)
             transfer_overridden(handle, option);
     }
     if (result != CURLE_OK)
@@ -49,6 +51,29 @@ static CURLcode setopt_among_ours(struct handle *handle, CURLoption option, stru
     if (handle->aimed)
         transfer_changed(handle->transfer, option);
     return CURLE_OK;
+}
+
+static NOINLINE CURLcode setopt_any(CURL *easy, CURLoption option, void *value,
+                                    const void *caller) {
+    struct handle *handle = handle_find(easy);
+    const struct note *note = options_note(option);
+    bool inner;
+    if (handle)
+        return note->kind == NOTE_NONE ? handle->curl->easy_setopt(easy, option, value)
+                                       : setopt_noted(handle, option, note, value);
+    const struct libcurl *curl = libcurl_of(caller, &inner);
+    return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
+}
+
+/* The common cases, in a few instructions and without a stack frame; setopt_any has them all. */
+static inline CURLcode setopt(CURL *easy, CURLoption option, void *value, const void *caller) {
+    struct handle *handle = (struct handle *)registry_recall(easy, RECORD_EASY);
+    const struct note *note = options_note(option);
+    if (handle && note->kind == NOTE_NONE)
+        return handle->curl->easy_setopt(easy, option, value);
+    if (handle && note->kind == NOTE_VALUE && !handle->ours)
+        return setopt_value(handle, option, note, value);
+    return setopt_any(easy, option, value, caller);
 }
 
 /* Sleeps for t->wait_ns; false if the program's progress function ends the transfer. */
@@ -124,23 +149,6 @@ static void cleanup_known(struct handle *handle) {
 
 EXPORT CURL *curl_easy_init(void) {
     return hook_init(CALLER);
-}
-
-static CURLcode hook_setopt(CURL *easy, CURLoption option, void *value, const void *caller) {
-    bool inner;
-    const struct libcurl *curl = libcurl_of(caller, &inner);
-    return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
-}
-
-static inline CURLcode setopt(CURL *easy, CURLoption option, void *value, const void *caller) {
-    struct handle *handle = handle_find(easy);
-    struct note note = options_note(option);
-    if (!handle)
-        return hook_setopt(easy, option, value, caller);
-    if (note.kind == NOTE_NONE)
-        return handle->curl->easy_setopt(easy, option, value);
-    return handle->ours ? setopt_among_ours(handle, option, note, value)
-                        : setopt_noted(handle, option, note, value);
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)

@@ -234,11 +234,11 @@ static void set_protocols(struct options *options, long protocols) {
     options->protocols_set = true;
 }
 
-void options_record_other(struct options *options, CURLoption option, struct note note,
+void options_record_other(struct options *options, CURLoption option, const struct note *note,
                           void *value) {
-    void *field = (char *)options + note.where;
+    void *field = (char *)options + note->where;
     long number = (long)(intptr_t)value;
-    switch ((enum rule)note.rule) {
+    switch ((enum rule)note->rule) {
     case TEXT:
         set_text(options, field, value);
         break;
@@ -247,10 +247,10 @@ void options_record_other(struct options *options, CURLoption option, struct not
         memcpy(field, &number, sizeof number);
         break;
     case UNFIT:
-        set_bit(&options->unfit, note.where, value != NULL);
+        set_bit(&options->unfit, note->where, value != NULL);
         break;
     case AUTH:
-        set_bit(&options->auth, note.where, value != NULL);
+        set_bit(&options->auth, note->where, value != NULL);
         break;
     case METHOD:
         set_method(options, option, value != NULL);

@@ -136,25 +136,24 @@ struct note {
 extern const struct note options_notes[OPTIONS_NOTES] __attribute__((visibility("hidden")));
 
 /* How OPTION, any value at all, is noted. */
-static inline struct note options_note(CURLoption option) {
-    static const struct note none = {NOTE_NONE, 0, 0};
+static inline const struct note *options_note(CURLoption option) {
     unsigned number = (unsigned)option % 10000;
-    return number < OPTIONS_NOTES ? options_notes[number] : none;
+    return &options_notes[number < OPTIONS_NOTES ? number : 0]; /* there is no option 0 */
 }
 
 /* For options_record: the options that are not simply a value. */
-void options_record_other(struct options *options, CURLoption option, struct note note,
+void options_record_other(struct options *options, CURLoption option, const struct note *note,
                           void *value);
 
 /*
  * Notes that OPTION, for which NOTE is options_note(OPTION), was set to VALUE, the vararg as it
  * came, a long or function as a pointer. If memory runs out the handle becomes unfit.
  */
-static inline void options_record(struct options *options, CURLoption option, struct note note,
-                                  void *value) {
-    if (note.kind == NOTE_VALUE)
-        memcpy((char *)options + note.where, &value, sizeof value);
-    else if (note.kind == NOTE_OTHER)
+static inline void options_record(struct options *options, CURLoption option,
+                                  const struct note *note, void *value) {
+    if (note->kind == NOTE_VALUE)
+        memcpy((char *)options + note->where, &value, sizeof value);
+    else if (note->kind == NOTE_OTHER)
         options_record_other(options, option, note, value);
 }
 

@@ -47,14 +47,21 @@ static inline struct remembered *registry_place(const void *address) {
 /* For registry_find: asks the table itself. */
 struct record *registry_ask(void *address, enum record_kind kind);
 
+/* The same as registry_find if this thread remembers it, else NULL. */
+static inline struct record *registry_recall(const void *address, enum record_kind kind) {
+    const struct remembered *place = registry_place(address);
+    return place->address == address &&
+                   place->removals ==
+                       atomic_load_explicit(&registry_removals, memory_order_acquire) &&
+                   place->record->kind == kind
+               ? place->record
+               : NULL;
+}
+
 /* The record of the handle at ADDRESS if it is one of KIND, or NULL. */
 static inline struct record *registry_find(void *address, enum record_kind kind) {
-    const struct remembered *place = registry_place(address);
-    if (place->address == address &&
-        place->removals == atomic_load_explicit(&registry_removals, memory_order_acquire) &&
-        place->record->kind == kind)
-        return place->record;
-    return registry_ask(address, kind);
+    struct record *record = registry_recall(address, kind);
+    return record ? record : registry_ask(address, kind);
 }
 
 /*
