@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@ struct file {
     ElfW(Phdr) segments[SEGMENTS_MAX];
 };
 
-static bool read_at(int fd, void *buffer, size_t size, ElfW(Off) offset) {
+static bool read_at(int fd, void *buffer, size_t size, uint64_t offset) {
     return pread(fd, buffer, size, (off_t)offset) == (ssize_t)size;
 }
 
@@ -30,7 +31,7 @@ static bool read_headers(struct file *file) {
 }
 
 /* Where the byte that is to be loaded at ADDRESS lies in the file; 0 if nowhere. */
-static ElfW(Off) offset_of(const struct file *file, ElfW(Addr) address) {
+static uint64_t offset_of(const struct file *file, uint64_t address) {
     for (unsigned i = 0; i < file->header.e_phnum; i++) {
         const ElfW(Phdr) *segment = &file->segments[i];
         if (segment->p_type == PT_LOAD && address >= segment->p_vaddr &&
@@ -56,35 +57,57 @@ static bool read_entry(const struct file *file, const ElfW(Phdr) * dynamic, unsi
            entry->d_tag != DT_NULL;
 }
 
-static void each_needed(const struct file *file, void (*each)(void *, const char *),
-                        void *context) {
+typedef void each_string(void *context, long tag, const char *value);
+
+static bool is_string(const ElfW(Dyn) * entry) {
+    return entry->d_tag == DT_NEEDED || entry->d_tag == DT_SONAME || entry->d_tag == DT_RPATH ||
+           entry->d_tag == DT_RUNPATH;
+}
+
+static void read_strings(const struct file *file, each_string *each, void *context) {
     const ElfW(Phdr) *dynamic = find_dynamic(file);
-    ElfW(Off) strings = 0;
+    uint64_t strings = 0;
     ElfW(Dyn) entry;
     for (unsigned i = 0; dynamic && read_entry(file, dynamic, i, &entry); i++)
         if (entry.d_tag == DT_STRTAB)
             strings = offset_of(file, entry.d_un.d_ptr);
     for (unsigned i = 0; strings && read_entry(file, dynamic, i, &entry); i++) {
-        char name[256];
-        if (entry.d_tag != DT_NEEDED)
+        char value[OBJECT_STRING_MAX];
+        if (!is_string(&entry))
             continue;
-        ssize_t length = pread(file->fd, name, sizeof name, (off_t)(strings + entry.d_un.d_val));
-        if (length > 0 && memchr(name, '\0', (size_t)length))
-            each(context, name);
+        ssize_t length = pread(file->fd, value, sizeof value, (off_t)(strings + entry.d_un.d_val));
+        if (length > 0 && memchr(value, '\0', (size_t)length))
+            each(context, (long)entry.d_tag, value);
     }
 }
 
-bool object_each_needed(const char *path, void (*each)(void *context, const char *name),
-                        void *context) {
+bool object_each_string(const char *path, each_string *each, void *context) {
     int saved = errno;
     struct file file = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     bool readable = file.fd >= 0 && read_headers(&file);
     if (readable)
-        each_needed(&file, each, context);
+        read_strings(&file, each, context);
     if (file.fd >= 0)
         close(file.fd);
     errno = saved;
     return readable;
+}
+
+struct needed {
+    void (*each)(void *, const char *);
+    void *context;
+};
+
+static void pass_needed(void *context, long tag, const char *value) {
+    const struct needed *needed = context;
+    if (tag == DT_NEEDED)
+        needed->each(needed->context, value);
+}
+
+bool object_each_needed(const char *path, void (*each)(void *context, const char *name),
+                        void *context) {
+    struct needed needed = {each, context};
+    return object_each_string(path, pass_needed, &needed);
 }
 
 bool object_is_libcurl(const char *name) {

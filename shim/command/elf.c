@@ -124,7 +124,8 @@ static enum reach reach_of_elf(int fd, const char *path) {
         return REACH_UNKNOWN;
     if (found == 0) {
         /* The loader, called as a program, has no loader but reads LD_PRELOAD itself. */
-        bool loader = strncmp(base_name(path), "ld-linux", strlen("ld-linux")) == 0;
+        bool loader = strncmp(base_name(path), "ld-linux", strlen("ld-linux")) == 0 ||
+                      strcmp(base_name(path), "ld.so") == 0;
         return loader ? REACH_YES : REACH_STATIC;
     }
     if (strncmp(base_name(interpreter), "ld-musl", strlen("ld-musl")) == 0)
@@ -132,10 +133,9 @@ static enum reach reach_of_elf(int fd, const char *path) {
     return privilege_of(fd);
 }
 
-/* Takes the interpreter from HEAD, the first bytes of a script, as load_script of Linux does. */
-static bool script_interpreter(const char *head, size_t length, char *out, size_t size) {
+const char *reach_read_script(const char *head, size_t length, char *out, size_t size) {
     if (length < 2 || head[0] != '#' || head[1] != '!')
-        return snprintf(out, size, "/bin/sh") < (int)size;
+        return snprintf(out, size, "/bin/sh") < (int)size ? head + length : NULL;
     const char *start = head + 2, *end = head + length;
     while (start < end && (*start == ' ' || *start == '\t'))
         start++;
@@ -144,10 +144,10 @@ static bool script_interpreter(const char *head, size_t length, char *out, size_
         stop++;
     size_t count = (size_t)(stop - start);
     if (count == 0 || count >= size)
-        return false;
+        return NULL;
     memcpy(out, start, count);
     out[count] = '\0';
-    return true;
+    return stop;
 }
 
 enum reach reach_of_program(const char *path, char *file, size_t size) {
@@ -167,7 +167,7 @@ enum reach reach_of_program(const char *path, char *file, size_t size) {
             return reach;
         }
         close(fd);
-        if (length < 0 || !script_interpreter(head, (size_t)length, current, sizeof current))
+        if (length < 0 || !reach_read_script(head, (size_t)length, current, sizeof current))
             return REACH_UNKNOWN;
         snprintf(file, size, "%s", current);
     }

@@ -29,6 +29,13 @@ enum reach {
  */
 enum reach reach_of_program(const char *path, char *file, size_t size);
 
+/*
+ * Writes the interpreter that HEAD, a script's first LENGTH bytes, names to OUT, as load_script of
+ * Linux does; /bin/sh if HEAD is a text without "#!". Returns where in HEAD the rest of that line
+ * begins, or NULL if it names nothing or more than fits.
+ */
+const char *reach_read_script(const char *head, size_t length, char *out, size_t size);
+
 /* "statically linked" and the like, to follow "is"; NULL for REACH_YES and REACH_UNKNOWN. */
 const char *reach_describe(enum reach reach);
 

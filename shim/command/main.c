@@ -4,6 +4,7 @@
 
 #include "config/nearest.h"
 #include "shim/command/check.h"
+#include "shim/command/doctor.h"
 #include "shim/command/mock.h"
 #include "shim/command/run.h"
 
@@ -16,6 +17,7 @@ static const struct {
 } commands[] = {
     {"run", command_run, "run a program with its requests spread over backends"},
     {"check", command_check, "check the settings and show where requests would go"},
+    {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

@@ -101,10 +101,25 @@ static enum replay replay(struct gate *gate) {
 }
 
 /* What a callback of ours returns for LENGTH bytes after a replay. */
-static size_t after_replay(enum replay result, size_t length) {
-    if (result == REPLAY_PAUSED)
+static size_t after_replay(struct gate *gate, enum replay result, size_t length) {
+    if (result == REPLAY_PAUSED) {
+        gate->paused = length;
         return CURL_WRITEFUNC_PAUSE;
+    }
     return result == REPLAYED ? length : 0;
+}
+
+/*
+ * libcurl gives a paused header line once more; it is held already, and so is given by the replay.
+ * Before 7.83 more lines may come with it.
+ */
+static size_t resume(struct gate *gate, char *data, size_t length) {
+    size_t known = gate->paused < length ? gate->paused : length;
+    enum replay result = replay(gate);
+    if (result != REPLAYED || known == length)
+        return after_replay(gate, result, length);
+    size_t taken = deliver(gate, STREAM_HEADER, data + known, length - known);
+    return taken == length - known ? length : taken == CURL_WRITEFUNC_PAUSE ? taken : 0;
 }
 
 static bool is_blank(const char *data, size_t length) {
@@ -175,8 +190,8 @@ size_t gate_header(char *data, size_t size, size_t count, void *userdata) {
     struct gate *gate = userdata;
     size_t length = size * count;
     bool accepted = false;
-    if (gate->state == GATE_REPLAYING) /* the line that was paused at is held already */
-        return after_replay(replay(gate), length);
+    if (gate->state == GATE_REPLAYING)
+        return resume(gate, data, length);
     if (gate->state == GATE_SWALLOWING)
         return length; /* trailers */
     if (gate->state == GATE_REFUSED)
@@ -195,9 +210,9 @@ size_t gate_header(char *data, size_t size, size_t count, void *userdata) {
     if (gate->held_length > GATE_HELD_LIMIT)
         accepted = true; /* more than is held back for anything */
     if (accepted)
-        return after_replay(replay(gate), length);
+        return after_replay(gate, replay(gate), length);
     if (gate->in_block && is_blank(data, length))
-        return after_replay(end_block(gate), length);
+        return after_replay(gate, end_block(gate), length);
     return length;
 }
 
@@ -232,12 +247,12 @@ size_t gate_write(char *data, size_t size, size_t count, void *userdata) {
         if (gate->state == GATE_SWALLOWING)
             return swallow(gate, data, length);
         if (result != REPLAYED)
-            return after_replay(result, length);
+            return after_replay(gate, result, length);
         return deliver(gate, STREAM_BODY, data, length);
     }
     enum replay result = replay(gate);
     if (result != REPLAYED)
-        return after_replay(result, length);
+        return after_replay(gate, result, length);
     return deliver(gate, STREAM_BODY, data, length);
 }
 

@@ -68,6 +68,7 @@ struct gate {
     size_t held_length, held_capacity;
     size_t block;  /* where the block at hand begins */
     size_t cursor; /* of a replay */
+    size_t paused; /* bytes of the call that the program paused */
     size_t swallowed;
     size_t body_length;
     char body[COOLDOWN_BODY_LIMIT]; /* the beginning of a rejected body */

@@ -1,0 +1,246 @@
+#!/usr/bin/env bash
+# `spillway mock`: a simulated deployment, as a client sees it.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+CHAT='{"model":"gpt-4","messages":[{"role":"user","content":"hi"}]}'
+
+# header NAME: a value of the response whose header is in $T/head
+header() {
+    tr -d '\r' <"head" | sed -n "s/^$1: //Ip"
+}
+
+# post PATH [BODY]: a request to the mock "one"; prints the status
+post() {
+    curl -sS -D head -o body -w '%{http_code}' "$URL_one$1" -d "${2:-$CHAT}"
+}
+
+# holds FILTER: the body is JSON for which this is true
+holds() {
+    jq -e "$1" body >json || fail "not so: $1 of $(cat body)"
+}
+
+test_says_where_it_listens_and_ends_when_told() {
+    local pipe line="" status=0 signal
+    for signal in TERM INT; do
+        rm -f says
+        mkfifo says
+        exec {pipe}<>says
+        "$SPILLWAY" mock --listen 127.0.0.1:0 --name one >says 2>err &
+        read -r -t 5 -u "$pipe" line || fail "it says nothing: $(cat err)"
+        assert_match '^mock one listening on http://127\.0\.0\.1:[0-9]+$' "$line"
+        assert_status 0 curl -sS "${line##* }/v1/models"
+        kill -"$signal" "$!"
+        wait "$!" || status=$?
+        assert_equal "0 " "$status $(cat err)" "exit status after SIG$signal, and stderr"
+        assert_status 7 curl -sS "${line##* }/v1/models"
+    done
+}
+
+test_ends_after_its_requests_and_after_its_time() {
+    start_mock one --requests 2
+    post /v1/chat/completions >out
+    kill -0 "$PID_one" || fail "it ended too early"
+    post /v1/chat/completions >>out
+    assert_equal 200200 "$(cat out)"
+    wait "$PID_one" || fail "exit status $?"
+    assert_status 0 "$SPILLWAY" mock --listen 127.0.0.1:0 --for 200ms
+}
+
+test_refuses_what_it_cannot_do() {
+    start_mock one
+    assert_status 1 "$SPILLWAY" mock --listen "${URL_one#http://}"
+    assert_match "${URL_one#http://}" "$(cat err)"
+    assert_equal "" "$(cat out)"
+    local wrong
+    for wrong in "--limit 3" "--limit x/10s" "--script 200,,429" "--script nonsense" "--status 99" "--latency 5" \
+        "--listen nowhere" "--retry-after soon" "--unknown" "--name a/b" "--script 200*0" "--status 200 --script 200"; do
+        # shellcheck disable=SC2086  # several words
+        assert_status 2 "$SPILLWAY" mock $wrong
+        assert_match "^spillway mock: " "$(cat err)" "$wrong"
+    done
+}
+
+test_answers_in_the_paths_of_both_dialects() {
+    local prefix
+    start_mock one
+    for prefix in /v1 /openai/v1 /openai/deployments/gpt4 /any/prefix/v1; do
+        assert_equal 200 "$(post "$prefix/chat/completions?api-version=2024-10-21")" "$prefix"
+        holds '.object == "chat.completion" and .choices[0].message.role == "assistant" and
+               (.choices[0].message.content | contains("one")) and .choices[0].finish_reason == "stop" and
+               (.usage.total_tokens > 0) and (.id | type) == "string" and (.created | type) == "number"'
+        assert_equal one "$(header x-spillway-mock)"
+        assert_equal 200 "$(post "$prefix/completions" '{"model":"m","prompt":"a"}')"
+        holds '.object == "text_completion" and (.choices[0].text | type) == "string"'
+        assert_equal 200 "$(post "$prefix/embeddings" '{"model":"m","input":"a"}')"
+        holds '.object == "list" and (.data | length) == 1 and
+               (.data[0].embedding | length > 0 and all(type == "number"))'
+        assert_equal one "$(header x-spillway-mock)"
+    done
+    assert_status 0 curl -sS -f -D head -o body "$URL_one/v1/models"
+    holds '.object == "list" and (.data | map(.id) | length > 0)'
+    assert_status 22 curl -sS -f "$URL_one/elsewhere"
+    assert_status 22 curl -sS -f "$URL_one/v1/chat/completions"
+}
+
+# Clients of the real ones take the nth embedding for the nth input.
+test_embeddings_of_a_list() {
+    start_mock one
+    assert_equal 200 "$(post /v1/embeddings '{"model":"m","input":["a, \"b\"]","c","d"]}')"
+    holds '(.data | map(.index)) == [0, 1, 2]'
+}
+
+test_streams() {
+    start_mock one --tokens 5 --event-interval 10ms
+    assert_equal 200 "$(post /v1/chat/completions '{"model":"gpt-4","stream":true,"messages":[]}')"
+    assert_match '^text/event-stream' "$(header content-type)"
+    assert_equal "data: [DONE]" "$(grep -v '^$' body | tail -1)"
+    grep '^data: {' body | cut -c7- | jq -es 'length >= 5 and all(.object == "chat.completion.chunk") and
+        all(.choices | type == "array") and (map(.choices[0].delta.content // "") | add | length > 0) and
+        (map(.spillway_mock.sent) | . == sort and all(. > 1700000000))' >json || fail "events: $(cat body)"
+    # Events are a line and a blank line each, and nothing else.
+    assert_equal "" "$(grep -vE '^(data: .*)?$' body)"
+}
+
+test_a_limit_in_a_window() {
+    local codes="" i
+    start_mock one --limit 3/1s
+    for i in {1..5}; do codes="$codes $(post /v1/chat/completions)"; done
+    assert_equal " 200 200 200 429 429" "$codes"
+    assert_equal 1 "$(header retry-after)"
+    assert_match '^[1-9][0-9]{0,3}$' "$(header retry-after-ms)"
+    holds '.error.code | tostring | test("429|rate_limit_exceeded")'
+    assert_status 0 curl -sS -o body --retry 3 -w '%{http_code}' "$URL_one/v1/models"
+    assert_equal 200 "$(cat out)" "after Retry-After"
+    # Requests that were turned away have not prolonged it.
+    jq -es '[.[] | select(.status == 200)] | .[3].time - .[0].time | . >= 1 and . < 2.5' one.log >json ||
+        fail "$(cat one.log)"
+}
+
+test_the_script() {
+    local codes="" i
+    start_mock one --script '200*3,429:retry-after=5,500,reset,hang,200'
+    for i in 1 2 3; do codes="$codes $(post /v1/chat/completions)"; done
+    assert_equal " 200 200 200 429" "$codes $(post /v1/chat/completions)"
+    assert_equal 5 "$(header retry-after)"
+    assert_equal 500 "$(post /v1/chat/completions)"
+    holds .error.message
+    assert_status 56 curl -sS "$URL_one/v1/models"
+    assert_match 'reset' "$(cat err)"
+    assert_status 28 curl -sS --max-time 0.3 "$URL_one/v1/models"
+    assert_equal 200200 "$(post /v1/chat/completions)$(post /v1/chat/completions)" "the last one goes on for ever"
+    assert_equal "reply reply reply reply reply reset hang reply reply" \
+        "$(jq -r .outcome one.log | tr '\n' ' ' | sed 's/ $//')"
+    assert_equal "200 200 200 429 500 null null 200 200" "$(jq -r .status one.log | tr '\n' ' ' | sed 's/ $//')"
+}
+
+test_the_forms_of_a_429() {
+    start_mock one --status 429 --retry-after 4
+    assert_equal 429 "$(post /openai/deployments/gpt4/chat/completions?api-version=2024-10-21)"
+    assert_equal 4 "$(header retry-after)"
+    holds '.error.code == "429" and (.error.message | test("[Rr]etry after 4 seconds"))'
+    assert_equal 429 "$(post /v1/chat/completions)"
+    assert_equal 4 "$(header retry-after)"
+    holds '.error.code == "rate_limit_exceeded"'
+    start_mock azure --dialect azure --script '429:retry-after=7:x-a=b,429:quota,429:too-large,503'
+    URL_one=$URL_azure
+    assert_equal 429 "$(post /v1/chat/completions)"
+    assert_equal "7 b" "$(header retry-after) $(header x-a)"
+    assert_equal 429429 "$(post /v1/chat/completions)$(post /v1/chat/completions)"
+    assert_equal 503 "$(post /v1/chat/completions)"
+    holds .error
+}
+
+test_the_other_steps() {
+    start_mock one --event-interval 1ms --script close,cut,slow,204,103,200:interim=103,200:body=plain,404:latency=300ms
+    assert_status 52 curl -sS "$URL_one/v1/models"
+    assert_status 18 curl -sS "$URL_one/v1/models"
+    assert_status 0 curl -sS -o body "$URL_one/v1/models"
+    holds .data
+    assert_equal 204 "$(post /v1/chat/completions)"
+    assert_equal 200 "$(post /v1/chat/completions)"
+    assert_match '^HTTP/1.1 103' "$(head -1 head)"
+    assert_equal 200 "$(post /v1/chat/completions)"
+    assert_match '^HTTP/1.1 103' "$(head -1 head)"
+    assert_equal "200 plain" "$(post /v1/chat/completions) $(cat body)"
+    assert_status 0 curl -sS -o body -w '%{http_code} %{time_starttransfer}' "$URL_one/v1/models"
+    awk '{ exit !($1 == 404 && $2 >= 0.3 && $2 < 2) }' out || fail "latency: $(cat out)"
+}
+
+test_one_that_hangs_holds_nobody_up() {
+    start_mock one --script 'hang*2,200'
+    curl -sS --max-time 20 "$URL_one/v1/models" >hung1 2>&1 &
+    local first=$!
+    curl -sS --max-time 20 "$URL_one/v1/models" >hung2 2>&1 &
+    local second=$!
+    local i
+    for ((i = 0; i < 100 && $(requests one) < 2; i++)); do sleep 0.02; done
+    assert_status 0 curl -sS --max-time 5 -o body "$URL_one/v1/models"
+    holds .data
+    kill -TERM "$PID_one"
+    wait "$PID_one" || fail "exit status $?"
+    wait "$first" "$second" # their connections are gone, so that they end as well
+    assert_equal 2 "$(cat hung1 hung2 | wc -l)" "errors of the two that hung"
+}
+
+test_the_log() {
+    local key=sk-very-secret-4711
+    start_mock one
+    head -c 100000 /dev/urandom >upload
+    post "/v1/chat/completions?a=b&c=d" '{"model":"gpt-4o","stream":false,"messages":[]}' >code
+    curl -sS -o body "$URL_one/v1/models" -H "api-key: $key" -H "Host: logical.test"
+    curl -sS -o body "$URL_one/v1/models" -H "Authorization: Bearer $key"
+    curl -sS -o body -T upload "$URL_one/v1/files"
+    curl -sS -o body "$URL_one/v1/models" -H "X-Odd: \"quoted\\" -A $'\303\244'
+    assert_equal 5 "$(wc -l <one.log)"
+    jq -es 'all((.time | type) == "number") and map(.request) == [1, 2, 3, 4, 5]' one.log >json || fail "$(cat one.log)"
+    assert_equal '["POST","/v1/chat/completions?a=b&c=d","gpt-4o",false,47,200]' \
+        "$(jq -c '[.method, .path, .model, .stream, .body_length, .status]' one.log | head -1)"
+    local hash
+    hash=$(printf %s "$key" | sha256sum | cut -c1-16)
+    assert_equal "logical.test api-key $hash" "$(log_field one 2 '"\(.host) \(.key_header) \(.key_hash)"')"
+    assert_equal "authorization $hash" "$(log_field one 3 '"\(.key_header) \(.key_hash)"')"
+    assert_equal "null null" "$(log_field one 1 '"\(.key_header) \(.key_hash)"')"
+    assert_equal "100000 $(sha256sum upload | cut -c1-16)" "$(log_field one 4 '"\(.body_length) \(.body_hash)"')"
+    assert_no_match "$key" "$(cat one.log)"
+    # Time is in seconds since the epoch, and now.
+    awk -v now="$EPOCHSECONDS" '{ exit !(now - $1 < 20 && now - $1 > -2) }' <<<"$(log_field one 1 .time)" ||
+        fail "time: $(log_field one 1 .time)"
+}
+
+test_connections_are_kept() {
+    start_mock one --script 429,500,200
+    assert_status 0 curl -sS -o a -o b -o c "$URL_one/v1/models" "$URL_one/v1/models" "$URL_one/v1/models"
+    assert_equal "1 1 1" "$(jq .connection one.log | tr '\n' ' ' | sed 's/ $//')"
+}
+
+test_https() {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost \
+        -addext subjectAltName=IP:127.0.0.1 2>openssl.err || fail "openssl: $(cat openssl.err)"
+    start_mock one --tls cert.pem key.pem
+    assert_match '^https://' "$URL_one"
+    assert_status 0 curl -sS --cacert cert.pem -o body "$URL_one/v1/models"
+    holds .data
+    echo nonsense >nonsense.pem
+    assert_status 2 "$SPILLWAY" mock --listen 127.0.0.1:0 --tls cert.pem nonsense.pem
+    assert_match nonsense.pem "$(cat err)"
+    assert_status 2 "$SPILLWAY" mock --listen 127.0.0.1:0 --tls cert.pem absent.pem
+    assert_match absent.pem "$(cat err)"
+}
+
+test_many_at_once() {
+    local i pids=()
+    start_mock one --latency 300ms
+    local begin=${EPOCHREALTIME/./}
+    for i in {1..20}; do
+        curl -sS -o "body$i" -w '%{http_code}\n' "$URL_one/v1/models" >"code$i" &
+        pids+=("$!")
+    done
+    wait "${pids[@]}"
+    assert_equal "20 200" "$(cat code* | sort | uniq -c | sed 's/^ *//')"
+    local ms=$(((${EPOCHREALTIME/./} - begin) / 1000))
+    [ "$ms" -lt 3000 ] || fail "20 requests of 300 ms took $ms ms: one after another"
+    assert_equal 20 "$(jq -c .request one.log | sort -u | wc -l)"
+}
+
+run_tests
