@@ -51,7 +51,7 @@ __attribute__((constructor)) static void copy_environment(void) {
     errno = saved;
 }
 
-static const char *lookup(const char *name) {
+const char *runtime_environment(const char *name) {
     for (size_t i = 0; i < ENVIRONMENT_SIZE; i++)
         if (strcmp(name, environment[i].name) == 0)
             return environment[i].value;
@@ -60,7 +60,8 @@ static const char *lookup(const char *name) {
 
 static void open_log(const struct settings *settings) {
     enum log_level level = settings ? settings->log_level : LOG_WARN;
-    const char *file = lookup("SPILLWAY_LOG_FILE"), *word = lookup("SPILLWAY_LOG");
+    const char *file = runtime_environment("SPILLWAY_LOG_FILE"),
+               *word = runtime_environment("SPILLWAY_LOG");
     if (word)
         settings_parse_log_level(word, &level);
     if (!file && settings)
@@ -70,14 +71,14 @@ static void open_log(const struct settings *settings) {
 
 static struct settings *load(void) {
     struct settings_error error = {0};
-    const char *text = lookup("SPILLWAY_SETTINGS");
+    const char *text = runtime_environment("SPILLWAY_SETTINGS");
     char path[PATH_MAX];
     struct settings *settings;
     if (text) {
         snprintf(path, sizeof path, "SPILLWAY_SETTINGS");
         settings = settings_load_text(path, text, strlen(text), &error);
     } else {
-        if (!settings_locate(lookup, path, sizeof path))
+        if (!settings_locate(runtime_environment, path, sizeof path))
             return NULL;
         settings = settings_load_file(path, &error);
     }
@@ -117,12 +118,12 @@ static bool is_meant(const struct settings *settings) {
 
 /* Where the ledger lies; NULL if the state is to be private. */
 static const char *state_directory(const struct settings *settings, char *path, size_t size) {
-    const char *given = lookup("SPILLWAY_STATE_DIR");
+    const char *given = runtime_environment("SPILLWAY_STATE_DIR");
     if (settings->state_scope == STATE_PROCESS)
         return NULL;
     if (given || settings->state_directory)
         return given ? given : settings->state_directory;
-    const char *run = lookup("XDG_RUNTIME_DIR");
+    const char *run = runtime_environment("XDG_RUNTIME_DIR");
     int length = run && *run == '/' ? snprintf(path, size, "%s/spillway", run)
                                     : snprintf(path, size, "/tmp/spillway-%u", (unsigned)geteuid());
     return length > 0 && (size_t)length < size ? path : NULL;
@@ -149,7 +150,7 @@ static bool load_keys(const struct endpoint *endpoint, struct runtime_endpoint *
         return false;
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         const struct backend *backend = &endpoint->backends[i];
-        out->keys[i].state = credentials_line(backend, lookup, &out->keys[i].line);
+        out->keys[i].state = credentials_line(backend, runtime_environment, &out->keys[i].line);
         if (out->keys[i].state == CREDENTIALS_MISSING) {
             struct log_line line;
             log_begin(&line, LOG_ERROR, "credentials");

@@ -44,6 +44,9 @@ static inline const struct runtime *runtime_get(void) {
     return runtime ? runtime : runtime_load();
 }
 
+/* The value of an environment variable, or NULL: ours as they were when the program began. */
+const char *runtime_environment(const char *name);
+
 /*
  * A random number, uniform over 64 bits; not for secrets. SALT, such as the time, tells processes
  * apart that were forked from one another. Thread-safe.

@@ -1,8 +1,11 @@
 #include "shim/curl/attempt.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "shim/request/netrc.h"
 
 /* Groups of options that are set and put back together. */
 enum {
@@ -18,7 +21,8 @@ enum {
     OURS_TIMEOUT = 1 << 9,
     OURS_DEBUG = 1 << 10,
     OURS_SPEED = 1 << 11,
-    OURS_PREREQ = 1 << 12
+    OURS_PREREQ = 1 << 12,
+    OURS_NETRC = 1 << 13
 };
 
 #define SET(transfer, option, value)                                                               \
@@ -27,37 +31,78 @@ enum {
 /* What may stay on the handle between transfers: see transfer_release. */
 #define PARKED (OURS_URL | OURS_HEADERS | OURS_CONNECT_TIMEOUT)
 
+/* With the program's credentials, perhaps. */
+static void forget_url(char **url) {
+    if (*url)
+        explicit_bzero(*url, strlen(*url));
+    free(*url);
+    *url = NULL;
+}
+
 static void forget_urls(struct transfer *t) {
-    for (size_t i = 0; i < BACKENDS_MAX; i++) {
-        free(t->urls[i]);
-        t->urls[i] = NULL;
-    }
+    for (size_t i = 0; i < BACKENDS_MAX; i++)
+        forget_url(&t->urls[i]);
     t->url = NULL;
 }
 
-/* The URL of an attempt on the backend, made once for each URL that the program sets. */
-static const char *url_for(struct transfer *t, const struct backend *backend, bool with_userinfo) {
+#define USERINFO_MAX 1024
+
+/*
+ * What the program's netrc file says about the host that it asked for: libcurl itself would look
+ * for the backend's. False if it is not to look, or has been told better.
+ */
+static bool find_netrc(const struct transfer *t, char *userinfo) {
+    const struct options *o = &t->handle->options;
+    char path[PATH_MAX];
+    if (!o->netrc || (o->auth & (AUTH_USERPWD | AUTH_USERNAME | AUTH_PASSWORD | AUTH_BEARER)) ||
+        (t->route.userinfo.length && o->netrc == CURL_NETRC_OPTIONAL))
+        return false;
+    if (!o->netrc_file && !netrc_default_path(runtime_environment, path, sizeof path))
+        return false;
+    return netrc_find(o->netrc_file ? o->netrc_file : path, t->route.host, NULL, userinfo,
+                      USERINFO_MAX);
+}
+
+static char *make_url(const struct transfer *t, const struct backend *backend,
+                      struct slice userinfo) {
     const struct route *route = &t->route;
-    char **url = &t->urls[t->backend];
+    /* an upper bound: the scheme and the '@' come to less than 16 */
+    size_t size =
+        strlen(backend->url) + userinfo.length + route->below.length + route->query.length + 16;
+    char *url = malloc(size);
+    if (url && !route_url(route, backend, userinfo, url, size)) {
+        free(url);
+        url = NULL;
+    }
+    return url;
+}
+
+/* The URL of an attempt on the backend, made once for each URL that the program sets, except with a
+ * netrc file, which may say something else each time. */
+static const char *url_for(struct transfer *t, const struct backend *backend, bool theirs) {
+    char netrc[USERINFO_MAX], **url = &t->urls[t->backend];
+    struct slice userinfo = theirs ? t->route.userinfo : (struct slice){NULL, 0};
+    bool from_netrc = theirs && find_netrc(t, netrc);
     if (t->urls_changes != t->handle->routed_changes) {
         forget_urls(t);
         t->urls_changes = t->handle->routed_changes;
     }
-    if (*url)
-        return *url;
-    /* an upper bound: the scheme and the '@' come to less than 16 */
-    size_t size = strlen(backend->url) + route->userinfo.length + route->below.length +
-                  route->query.length + 16;
-    *url = malloc(size);
-    if (*url && !route_url(&t->route, backend, with_userinfo, *url, size)) {
-        free(*url);
-        *url = NULL;
+    if (from_netrc) {
+        userinfo = (struct slice){netrc, strlen(netrc)};
+        forget_url(url);
+        t->url = NULL;
+        SET(t, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+        t->applied |= OURS_NETRC;
     }
+    if (!*url)
+        *url = make_url(t, backend, userinfo);
+    if (from_netrc)
+        explicit_bzero(netrc, sizeof netrc);
     return *url;
 }
 
-static bool set_url(struct transfer *t, const struct backend *backend, bool with_userinfo) {
-    const char *before = t->url, *url = url_for(t, backend, with_userinfo);
+static bool set_url(struct transfer *t, const struct backend *backend, bool theirs) {
+    const char *before = t->url, *url = url_for(t, backend, theirs);
     if (!url)
         return false;
     bool there = (t->applied & OURS_URL) && t->url && url == before;
@@ -289,6 +334,8 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
         set(easy, CURLOPT_XFERINFODATA, o->progress_data);
         set(easy, CURLOPT_NOPROGRESS, o->no_progress);
     }
+    if (groups & OURS_NETRC)
+        set(easy, CURLOPT_NETRC, o->netrc);
     if (groups & OURS_PREREQ) {
         set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
         set(easy, CURLOPT_PREREQDATA, o->prereq_data);
@@ -357,6 +404,8 @@ static unsigned group_of(CURLoption option) {
     case CURLOPT_XFERINFODATA:
     case CURLOPT_NOPROGRESS:
         return OURS_PROGRESS;
+    case CURLOPT_NETRC:
+        return OURS_NETRC;
     case CURLOPT_PREREQFUNCTION:
     case CURLOPT_PREREQDATA:
         return OURS_PREREQ;

@@ -114,6 +114,7 @@ static bool fill(void *caller, struct libcurl *curl) {
     FIND(caller, "curl_multi_socket_action", curl->multi_socket_action);
     FIND(caller, "curl_multi_socket", curl->multi_socket);
     FIND(caller, "curl_multi_socket_all", curl->multi_socket_all);
+    FIND(caller, "curl_multi_poll", curl->multi_poll);
     FIND(caller, "curl_multi_info_read", curl->multi_info_read);
     FIND(caller, "curl_multi_setopt", curl->multi_setopt);
     FIND(caller, "curl_multi_cleanup", curl->multi_cleanup);

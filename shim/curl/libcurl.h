@@ -31,6 +31,7 @@ struct libcurl {
     CURLMcode (*multi_socket_action)(CURLM *, curl_socket_t, int, int *);
     CURLMcode (*multi_socket)(CURLM *, curl_socket_t, int *);
     CURLMcode (*multi_socket_all)(CURLM *, int *);
+    CURLMcode (*multi_poll)(CURLM *, struct curl_waitfd *, unsigned, int, int *);
     CURLMsg *(*multi_info_read)(CURLM *, int *);
     CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
     CURLMcode (*multi_cleanup)(CURLM *);

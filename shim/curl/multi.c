@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "shim/curl/multi_transfer.h"
+#include "shim/curl/transfer.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER __builtin_return_address(0)
@@ -12,6 +13,10 @@
 /* libcurl 8.17: the program is told of messages in a callback (an option of the type
  * CURLOPTTYPE_FUNCTIONPOINT), in which nothing could be started again. */
 #define OPTION_NOTIFYFUNCTION ((CURLMoption)20018)
+
+/* How long curl_easy_perform may sleep while a transfer is watched: its precision. Not all builds
+ * of libcurl make that call in a way that comes by here; there it stays at libcurl's second. */
+#define WATCHED_POLL_MS 50
 
 /* What can't be passed on, because no libcurl is to be found behind the caller. */
 #define NO_LIBCURL CURLM_INTERNAL_ERROR
@@ -108,6 +113,14 @@ static CURLMcode hook_socket_all(CURLM *address, int *running, const void *calle
     return leave_sockets(multi, curl->multi_socket_all(address, running), running);
 }
 
+static CURLMcode hook_poll(CURLM *address, struct curl_waitfd *extra, unsigned count,
+                           int timeout_ms, int *ready, const void *caller) {
+    struct multi *multi;
+    const struct libcurl *curl = sort_out(address, caller, &multi);
+    return curl && curl->multi_poll ? curl->multi_poll(address, extra, count, timeout_ms, ready)
+                                    : NO_LIBCURL;
+}
+
 static CURLMsg *hook_info_read(CURLM *address, int *left, const void *caller) {
     struct multi *multi;
     const struct libcurl *curl = sort_out(address, caller, &multi);
@@ -168,6 +181,15 @@ EXPORT CURLMcode curl_multi_socket_all(CURLM *address, int *running) {
     const struct libcurl *inner = libcurl_inner(CALLER);
     return inner ? inner->multi_socket_all(address, running)
                  : hook_socket_all(address, running, CALLER);
+}
+
+EXPORT CURLMcode curl_multi_poll(CURLM *address, struct curl_waitfd *extra, unsigned count,
+                                 int timeout_ms, int *ready) {
+    const struct libcurl *inner = libcurl_inner(CALLER);
+    if (inner && transfer_watched && timeout_ms > WATCHED_POLL_MS)
+        timeout_ms = WATCHED_POLL_MS;
+    return inner ? inner->multi_poll(address, extra, count, timeout_ms, ready)
+                 : hook_poll(address, extra, count, timeout_ms, ready, CALLER);
 }
 
 EXPORT CURLMsg *curl_multi_info_read(CURLM *address, int *left) {

@@ -34,6 +34,7 @@ void options_clear(struct options *options) {
     forget(&options->proxy);
     forget(&options->pre_proxy);
     forget(&options->protocols_text);
+    forget(&options->netrc_file);
 }
 
 /* A URL is set again and again: its room is kept, and the same text again is no change. */
@@ -81,11 +82,12 @@ static void set_text(struct options *options, char **text, const char *value) {
 void options_copy(struct options *to, const struct options *from) {
     *to = *from;
     to->url = to->curlu_url = (struct url_text){NULL, NULL, 0};
-    to->proxy = to->pre_proxy = to->protocols_text = NULL;
+    to->proxy = to->pre_proxy = to->protocols_text = to->netrc_file = NULL;
     set_url(to, &to->url, from->url.text);
     set_text(to, &to->proxy, from->proxy);
     set_text(to, &to->pre_proxy, from->pre_proxy);
     set_text(to, &to->protocols_text, from->protocols_text);
+    set_text(to, &to->netrc_file, from->netrc_file);
 }
 
 static void set_bit(unsigned *bits, unsigned bit, bool on) {
@@ -134,6 +136,7 @@ enum rule {
     TEXT,
     UNFIT, /* `where` is the bit */
     AUTH,
+    NETRC,
     METHOD,
     URL,
     URL_PARTS,
@@ -225,7 +228,8 @@ const struct note options_notes[OPTIONS_NOTES] = {
     RULE(AUTH, USERNAME, AUTH_USERNAME),
     RULE(AUTH, PASSWORD, AUTH_PASSWORD),
     RULE(AUTH, XOAUTH2_BEARER, AUTH_BEARER),
-    RULE(AUTH, NETRC, AUTH_NETRC),
+    RULE(NETRC, NETRC, AUTH_NETRC),
+    FIELD(TEXT, NETRC_FILE, netrc_file),
 };
 
 static void set_protocols(struct options *options, long protocols) {
@@ -251,6 +255,10 @@ void options_record_other(struct options *options, CURLoption option, const stru
         break;
     case AUTH:
         set_bit(&options->auth, note->where, value != NULL);
+        break;
+    case NETRC:
+        options->netrc = number;
+        set_bit(&options->auth, note->where, number != CURL_NETRC_IGNORED);
         break;
     case METHOD:
         set_method(options, option, value != NULL);

@@ -77,7 +77,9 @@ struct options {
     long verbose;
     curl_debug_callback debug_function;
     void *debug_data;
-    void *stderr_file;           /* CURLOPT_STDERR, a FILE *; NULL for stderr */
+    void *stderr_file; /* CURLOPT_STDERR, a FILE *; NULL for stderr */
+    long netrc;
+    char *netrc_file;            /* NULL: the default one */
     const void *accept_encoding; /* not NULL: libcurl decodes bodies */
 
     long timeout_ms;         /* 0: none */

@@ -11,6 +11,8 @@
 #define SECOND       1000000000ull
 #define SWALLOW_TIME SECOND /* for the body of a rejected response */
 
+__thread bool transfer_watched;
+
 static const struct endpoint *endpoint_of(const struct transfer *t) {
     return pool_endpoint(t->live->pool);
 }
@@ -56,6 +58,7 @@ static bool keep_route(struct transfer *t, const struct url_text *url, const str
     memcpy(copy, url->text, url->capacity * 2); /* with the scratch behind it */
     t->route = *route;
     t->route.userinfo = moved(route->userinfo, url->text, copy);
+    t->route.host = moved(route->host, url->text, copy);
     t->route.below = moved(route->below, url->text, copy);
     t->route.query = moved(route->query, url->text, copy);
     free_secret(t->asked);
@@ -148,6 +151,11 @@ static int watch(void *userdata, curl_off_t down_total, curl_off_t down, curl_of
     return CURL_PROGRESSFUNC_CONTINUE; /* libcurl's own meter */
 }
 
+static void start_watch(struct transfer *t) {
+    attempt_watch(t, watch);
+    transfer_watched = !t->in_multi;
+}
+
 /*
  * An event loop may start a transfer long after it was added. If the backend was found to throttle
  * meanwhile, it is not to be asked.
@@ -176,6 +184,7 @@ static bool judge(void *context, int status) {
 
 static void hand_back(void *context) {
     struct transfer *t = context;
+    transfer_watched = false;
     if (!t->reported)
         verdict_answered(t);
     attempt_hand_back(t);
@@ -186,7 +195,7 @@ static void divert_body(void *context) {
     attempt_divert_body(t);
     if (t->gate.state == GATE_SWALLOWING) {
         t->swallow_deadline = ledger_now() + SWALLOW_TIME;
-        attempt_watch(t, watch);
+        start_watch(t);
     }
 }
 
@@ -228,7 +237,7 @@ static bool aim_backend(struct transfer *t) {
     if (!attempt_aim(t))
         return false;
     if (endpoint_of(t)->first_byte_timeout_ns)
-        attempt_watch(t, watch);
+        start_watch(t);
     if (t->in_multi)
         attempt_ask_before(t, before_sending);
     t->claim = pool_begin(t->live->pool, t->backend);
@@ -299,6 +308,7 @@ static void keep_answer(struct transfer *t) {
 
 /* The attempt is over, whatever came of it. */
 static void leave_backend(struct transfer *t) {
+    transfer_watched = false;
     if (t->backend < 0)
         return;
     pool_end(t->live->pool, t->claim);

@@ -115,6 +115,12 @@ void transfer_changed(struct transfer *transfer, CURLoption option);
 /* Puts the program's values in place on COPY, a duplicate of the handle made in mid-transfer. */
 void transfer_clean_copy(const struct transfer *transfer, CURL *copy);
 
+/*
+ * Whether this thread runs a transfer whose silence has to be noticed in time: libcurl, on its own
+ * way through curl_easy_perform, would look only once a second.
+ */
+extern __thread bool transfer_watched __attribute__((visibility("hidden")));
+
 /* Frees TRANSFER; NULL is allowed. */
 void transfer_free(struct transfer *transfer);
 

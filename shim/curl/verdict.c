@@ -53,6 +53,9 @@ enum gate_opinion verdict_opinion(const struct transfer *t, int status) {
     const struct options *o = &t->handle->options;
     if (is_proxy_block(t, status))
         return GATE_PROXY;
+    /* after a 101 there is no HTTP any more, unless libcurl has asked for HTTP/2 in this way */
+    if (status == 101 && o->http_version != CURL_HTTP_VERSION_2_0)
+        return GATE_ACCEPT;
     if (status < 200)
         return GATE_INTERMEDIATE;
     if (status >= 300 && status < 400 && o->follow_location)
@@ -161,12 +164,32 @@ static bool is_out_of_time(const struct transfer *t, CURLcode result) {
     return result == CURLE_OPERATION_TIMEDOUT && t->deadline && ledger_now() >= t->deadline;
 }
 
+/* Whether connections went to a proxy of the program, as far as can be told without libcurl's help:
+ * what fails there says nothing about a backend. */
+static bool uses_proxy(const struct transfer *t) {
+    const struct options *o = &t->handle->options;
+    bool https = t->url[4] == 's';
+    if (o->proxy || o->pre_proxy)
+        return (o->proxy && *o->proxy) || o->pre_proxy;
+    if (runtime_environment("no_proxy") || runtime_environment("NO_PROXY"))
+        return false; /* perhaps */
+    const char *proxy = runtime_environment(https ? "https_proxy" : "http_proxy");
+    if (!proxy && https)
+        proxy = runtime_environment("HTTPS_PROXY");
+    if (!proxy)
+        proxy = runtime_environment("all_proxy");
+    if (!proxy)
+        proxy = runtime_environment("ALL_PROXY");
+    return proxy && *proxy;
+}
+
 /* The class of an error before any response, 0 if it is not the backend's. */
 static uint32_t reason_of(const struct transfer *t, CURLcode result) {
     curl_off_t sent_at = 0;
     switch ((int)result) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
+        return uses_proxy(t) ? 0 : REASON_CONNECT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_INVALIDCERTSTATUS:

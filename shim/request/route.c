@@ -34,6 +34,7 @@ bool route_find(const struct settings *settings, const char *text, bool default_
     if (!prefix)
         return false;
     route->https = url.https;
+    route->host = url.host;
     route->userinfo = url.userinfo;
     route->query = url.query;
     route->below =
@@ -56,7 +57,7 @@ static void put(struct writer *writer, const char *text, size_t length) {
     }
 }
 
-size_t route_url(const struct route *route, const struct backend *backend, bool with_userinfo,
+size_t route_url(const struct route *route, const struct backend *backend, struct slice userinfo,
                  char *out, size_t size) {
     struct writer writer = {out, size, 0};
     const char *rest = backend->url;
@@ -67,8 +68,8 @@ size_t route_url(const struct route *route, const struct backend *backend, bool 
         put(&writer, rest, scheme);
         rest += scheme;
     }
-    if (with_userinfo && route->userinfo.length) {
-        put(&writer, route->userinfo.text, route->userinfo.length);
+    if (userinfo.length) {
+        put(&writer, userinfo.text, userinfo.length);
         put(&writer, "@", 1);
     }
     put(&writer, rest, strlen(rest));

@@ -15,6 +15,7 @@
 struct route {
     const struct endpoint *endpoint;
     bool https;            /* the scheme that the program asked with */
+    struct slice host;     /* as the program's URL has it */
     struct slice userinfo; /* of the program's URL; empty if none */
     struct slice query;    /* with its '?', empty if none */
     struct slice below;    /* the path below the logical prefix, without dot segments: empty, or
@@ -34,11 +35,11 @@ bool route_find(const struct settings *settings, const char *url, bool default_h
 
 /*
  * Writes the URL of an attempt on BACKEND to OUT: the backend's base, what the program asked
- * below the logical prefix, and its query. WITH_USERINFO carries the program's "user:password@"
- * along. Returns the length, or 0 if it does not fit into SIZE. Built from the route alone,
+ * below the logical prefix, and its query. USERINFO, "user:password", goes into it, if it is not
+ * empty. Returns the length, or 0 if it does not fit into SIZE. Built from the route alone,
  * never from an attempt before.
  */
-size_t route_url(const struct route *route, const struct backend *backend, bool with_userinfo,
+size_t route_url(const struct route *route, const struct backend *backend, struct slice userinfo,
                  char *out, size_t size);
 
 #endif

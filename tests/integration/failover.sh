@@ -569,18 +569,6 @@ test_errors_of_the_program_itself_cool_nobody() {
     assert_equal 0 "$(requests other)" "requests at the other backend"
 }
 
-test_cookies_of_a_rejected_attempt_go_nowhere() {
-    start_mock ptu --script '429:retry-after=0:set-cookie=stray=1; Path=/'
-    start_mock other --script '200:set-cookie=kept=2; Path=/'
-    settings ptu other
-    assert_status 0 spill curl -sS -b "mine=0" -c jar -o /dev/null "$LOGICAL/v1/models"
-    assert_equal 1 "$(requests other)"
-    assert_match kept "$(cat jar)" "the cookie jar"
-    assert_no_match stray "$(cat jar)" "the cookie jar"
-    assert_status 0 spill curl -sS -c jar2 -o /dev/null "$LOGICAL/v1/models"
-    assert_equal "null" "$(log_field other 2 '.headers | index("Cookie")')" "place of Cookie at the second"
-}
-
 test_several_urls_in_one_process() {
     start_mock ptu --script '200,429:retry-after=60'
     start_mock other

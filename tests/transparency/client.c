@@ -18,15 +18,14 @@
 #define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 #include <dirent.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "report.h"
 
 #define TRAPS 8
@@ -260,76 +259,16 @@ static void set_mime(void) {
     curl_easy_setopt(client.easy, CURLOPT_MIMEPOST, client.mime);
 }
 
-/* For loop=socket: what libcurl wants to know, by descriptor. */
-static struct pollfd watched[8];
-static nfds_t watched_count;
-static long timer_ms;
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *assigned) {
-    nfds_t i = 0;
-    (void)easy, (void)userdata, (void)assigned;
-    while (i < watched_count && watched[i].fd != fd)
-        i++;
-    if (what == CURL_POLL_REMOVE) {
-        watched[i] = watched[--watched_count];
-        return 0;
-    }
-    watched_count += i == watched_count;
-    watched[i].fd = fd;
-    watched[i].events =
-        (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
-    return 0;
-}
-
-static int on_timer(CURLM *multi, long ms, void *userdata) {
-    (void)multi, (void)userdata;
-    timer_ms = ms;
-    return 0;
-}
-
-/* One round of an event loop. The clock of a timer starts anew with each event: close enough. */
-static CURLMcode run_sockets(int *running) {
-    struct pollfd ready[8];
-    nfds_t count = watched_count;
-    memcpy(ready, watched, sizeof ready);
-    if (poll(ready, count, timer_ms < 0 ? 1000 : (int)timer_ms) == 0) {
-        timer_ms = -1;
-        return curl_multi_socket_action(client.multi, CURL_SOCKET_TIMEOUT, 0, running);
-    }
-    for (nfds_t i = 0; i < count; i++) {
-        int events = (ready[i].revents & (POLLIN | POLLHUP | POLLERR) ? CURL_CSELECT_IN : 0) |
-                     (ready[i].revents & POLLOUT ? CURL_CSELECT_OUT : 0);
-        if (events)
-            return curl_multi_socket_action(client.multi, ready[i].fd, events, running);
-    }
-    return CURLM_OK;
-}
-
-static CURLMcode run_perform(int *running) {
-    CURLMcode code = curl_multi_perform(client.multi, running);
-    if (code == CURLM_OK && *running)
-        curl_multi_poll(client.multi, NULL, 0, 20, NULL);
-    return code;
-}
-
-static void make_multi(bool socket) {
-    client.multi = curl_multi_init();
-    if (!socket)
-        return;
-    curl_multi_setopt(client.multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(client.multi, CURLMOPT_TIMERFUNCTION, on_timer);
-}
-
 static void run_multi(CURLcode *result) {
     CURLMsg *message;
     CURLMcode code;
     int running = 1, left, messages = 0;
     bool socket = strcmp(client.loop, "socket") == 0;
     if (!client.multi)
-        make_multi(socket);
+        client.multi = loop_start(socket);
     printf("add %d\n", curl_multi_add_handle(client.multi, client.easy));
     do
-        code = socket ? run_sockets(&running) : run_perform(&running);
+        code = socket ? loop_sockets(client.multi, &running) : loop_perform(client.multi, &running);
     while (code == CURLM_OK && running);
     end_row();
     while ((message = curl_multi_info_read(client.multi, &left))) {
@@ -383,9 +322,9 @@ static void set_option(const char *name, const char *value) {
     else if (option->type == CURLOT_SLIST)
         set_list(option->id, value);
     else if (option->type == CURLOT_LONG || option->type == CURLOT_VALUES)
-        result = curl_easy_setopt(client.easy, option->id, atol(value));
+        result = curl_easy_setopt(client.easy, option->id, strtol(value, NULL, 10));
     else if (option->type == CURLOT_OFF_T)
-        result = curl_easy_setopt(client.easy, option->id, (curl_off_t)atoll(value));
+        result = curl_easy_setopt(client.easy, option->id, (curl_off_t)strtoll(value, NULL, 10));
     else
         result = curl_easy_setopt(client.easy, option->id, strcmp(value, "NULL") ? value : NULL);
     if (result != CURLE_OK)
@@ -426,16 +365,20 @@ static void install(const char *what) {
         client.parts = curl_url();
 }
 
-static void set_trap(const char *text) {
+static void set_trap(char *text) {
     struct trap *t = &client.traps[client.trap_count++ % TRAPS];
-    if (sscanf(text, "%15[^:]:%d:%7s", t->event, &t->at, t->what) != 3)
+    const char *event = strsep(&text, ":"), *at = strsep(&text, ":");
+    if (!at || !text)
         exit(2);
+    snprintf(t->event, sizeof t->event, "%s", event);
+    snprintf(t->what, sizeof t->what, "%s", text);
+    t->at = (int)strtol(at, NULL, 10);
 }
 
 static void set_body(const char *text) {
     client.read = true;
     client.body = text;
-    client.body_size = text[0] == '@' ? (size_t)atol(text + 1) : strlen(text);
+    client.body_size = text[0] == '@' ? (size_t)strtoul(text + 1, NULL, 10) : strlen(text);
 }
 
 static void replace(CURL *easy) {
@@ -480,7 +423,9 @@ static void do_argument(char *argument) {
 static int count_descriptors(void) {
     DIR *directory = opendir("/proc/self/fd");
     int count = -1; /* the directory itself */
-    while (directory && readdir(directory))
+    if (!directory)
+        return 0;
+    while (readdir(directory))
         count++;
     closedir(directory);
     return count;

@@ -4,8 +4,8 @@
  *
  * Prints three loopback ports on one line. The first and the second one speak HTTP, also as a proxy
  * (to themselves; CONNECT to a host that begins with "denied" gets a 407); "/v1" and "/elsewhere"
- * in front of a path of answers.h are the same. GET of a path below /files/ gets the file of that
- * name below the working directory. Whoever connects to the third one gets, once no connection is
+ * in front of a path of answers.h are the same. GET of /files/NAME gets that file
+ * below the working directory. Whoever connects to the third one gets, once no connection is
  * open any more, a line per request since the last time, and the counters start anew:
  *
  *     CONNECTION.REQUEST METHOD TARGET VERSION | HEADER | HEADER | BODY
@@ -273,9 +273,10 @@ static void await_end(struct connection *c) {
         receive(c, rest, sizeof rest);
 }
 
-static bool send_file(struct connection *c, const char *name) {
+static bool send_file(struct connection *c, char *name) {
     char head[100], block[4096];
     size_t got;
+    name[strcspn(name, "?")] = '\0';
     FILE *file = strstr(name, "..") ? NULL : fopen(name, "rb");
     if (!file || fseek(file, 0, SEEK_END) < 0)
         return send_bytes(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 45);
@@ -319,7 +320,7 @@ static bool answer(struct connection *c, struct request *r) {
     if (!early)
         read_body(c, r);
     if (strncmp(r->path, "/files/", 7) == 0)
-        return send_file(c, r->path + 7);
+        return send_file(c, r->path + 1);
     if (!send_text(c, r, text, a->flags))
         return false;
     if (a->flags & EARLY)
