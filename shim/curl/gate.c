@@ -259,8 +259,11 @@ size_t gate_write(char *data, size_t size, size_t count, void *userdata) {
 bool gate_conclude(struct gate *gate) {
     if (gate->state != GATE_HOLDING)
         return true;
-    /* a program that pauses now can't be asked again: there is nothing left to pause */
-    return (gate->undecided ? decide(gate) : replay(gate)) != REPLAY_REFUSED;
+    enum replay result = gate->undecided ? decide(gate) : replay(gate);
+    /* there is nothing left to pause: who does so all the same is asked once more */
+    if (result == REPLAY_PAUSED)
+        result = replay(gate);
+    return result != REPLAY_REFUSED;
 }
 
 void gate_flush(struct gate *gate) {

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/curl/version.h"
+
 /* Written under the lock. */
 struct libcurl_known *_Atomic libcurl_known;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -83,11 +85,35 @@ static bool is_ours(const void *address) {
     return (uintptr_t)address - own.start < own.size;
 }
 
-/* NAME as the object with handle CALLER (or NULL) would find it without us, or NULL. */
-static void *find(void *caller, const char *name) {
-    void *found = caller ? dlsym(caller, name) : NULL;
+/* What an object sees: its handle (NULL: the global scope alone) and the version of libcurl that it
+ * wants (NULL: any). */
+struct scope {
+    void *handle;
+    const char *version;
+};
+
+/*
+ * NAME in one SCOPE (a handle or RTLD_NEXT). With several libcurls in it the first may be of
+ * another version than is wanted; an object without versions is another preload, though, and is
+ * meant.
+ */
+static void *find_in(void *scope, const char *name, const char *version) {
+    void *first = dlsym(scope, name), *exact;
+    Dl_info info;
+    struct link_map *map = NULL;
+    if (!first || is_ours(first) || !version)
+        return first;
+    exact = dlvsym(scope, name, version);
+    if (!exact || exact == first || !dladdr1(first, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
+        return first;
+    return version_is_given(map) ? exact : first;
+}
+
+/* NAME as an object with SCOPE would find it without us, or NULL. */
+static void *find(const struct scope *scope, const char *name) {
+    void *found = scope->handle ? find_in(scope->handle, name, scope->version) : NULL;
     if (!found || is_ours(found))
-        found = dlsym(RTLD_NEXT, name);
+        found = find_in(RTLD_NEXT, name, scope->version);
     return found && !is_ours(found) ? found : NULL;
 }
 
@@ -98,7 +124,7 @@ static void *find(void *caller, const char *name) {
         memcpy(&(field), &found_, sizeof(field));                                                  \
     } while (0)
 
-static bool fill(void *caller, struct libcurl *curl) {
+static bool fill(const struct scope *caller, struct libcurl *curl) {
     curl_version_info_data *(*version_info)(CURLversion);
     memset(curl, 0, sizeof *curl);
     FIND(caller, "curl_easy_init", curl->easy_init);
@@ -159,23 +185,27 @@ static void pin(const void *address) {
 static const struct libcurl *look_up(const void *return_address) {
     Dl_info info;
     struct link_map *map = NULL;
-    void *caller = NULL, *init;
+    struct scope scope = {NULL, NULL};
+    void *init;
     struct libcurl curl;
     struct bounds bounds;
     /* the main program's name is empty, and its own scope begins with us: RTLD_NEXT serves it */
-    if (dladdr1(return_address, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name[0])
-        caller = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
-    bool found = fill(caller, &curl);
+    if (dladdr1(return_address, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
+        scope.version = version_wanted(map);
+        if (map->l_name[0])
+            scope.handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    }
+    bool found = fill(&scope, &curl);
     memcpy(&init, &curl.easy_init, sizeof init);
     found = found && find_bounds(init, &bounds);
     if (found) {
         curl.start = bounds.start;
         curl.size = bounds.size;
-        if (caller)
+        if (scope.handle)
             pin(init);
     }
-    if (caller)
-        dlclose(caller);
+    if (scope.handle)
+        dlclose(scope.handle);
     return found ? intern(&curl) : NULL;
 }
 
