@@ -82,10 +82,9 @@ static const struct noted pointers[] = {
 };
 
 static const struct noted texts[] = {
-    FIELD(URL, url.text),
-    FIELD(PROXY, proxy),
-    FIELD(PRE_PROXY, pre_proxy),
-    FIELD(PROTOCOLS_STR, protocols_text),
+    FIELD(URL, url.text),          FIELD(PROXY, proxy),
+    FIELD(PRE_PROXY, pre_proxy),   FIELD(PROTOCOLS_STR, protocols_text),
+    FIELD(NETRC_FILE, netrc_file),
 };
 
 static const struct {
@@ -103,14 +102,13 @@ static const struct {
     {CURLOPT_USERNAME, 0, AUTH_USERNAME},
     {CURLOPT_PASSWORD, 0, AUTH_PASSWORD},
     {CURLOPT_XOAUTH2_BEARER, 0, AUTH_BEARER},
-    {CURLOPT_NETRC, 0, AUTH_NETRC},
 };
 
 static const CURLoption by_rule[] = {
     CURLOPT_TIMEOUT,          CURLOPT_CONNECTTIMEOUT, CURLOPT_PROTOCOLS,  CURLOPT_HTTPGET,
     CURLOPT_NOBODY,           CURLOPT_POST,           CURLOPT_UPLOAD,     CURLOPT_PUT,
     CURLOPT_HTTPPOST,         CURLOPT_MIMEPOST,       CURLOPT_POSTFIELDS, CURLOPT_COPYPOSTFIELDS,
-    CURLOPT_DEFAULT_PROTOCOL, CURLOPT_CURLU,
+    CURLOPT_DEFAULT_PROTOCOL, CURLOPT_CURLU,          CURLOPT_NETRC,
 };
 
 /* The bytes of OPTIONS must be those of BEFORE but for SIZE of them at WHERE. */
@@ -154,6 +152,18 @@ Test(options, texts_are_copied) {
         cr_assert_null(*field);
         record(&options, texts[i].option, text);
     }
+    options_clear(&options);
+}
+
+Test(options, netrc_is_a_value_and_a_credential) {
+    struct options options;
+    options_init(&options);
+    set_long(&options, CURLOPT_NETRC, CURL_NETRC_OPTIONAL);
+    cr_expect_eq(options.netrc, CURL_NETRC_OPTIONAL);
+    cr_expect_eq(options.auth, AUTH_NETRC);
+    set_long(&options, CURLOPT_NETRC, CURL_NETRC_IGNORED);
+    cr_expect_eq(options.netrc, CURL_NETRC_IGNORED);
+    cr_expect_eq(options.auth, 0);
     options_clear(&options);
 }
 
