@@ -164,6 +164,11 @@ void mock_question_parse(const char *body, size_t length, struct mock_question *
         size_t size = value->end > value->start ? (size_t)(value->end - value->start) : 0;
         if (token_is(body, key, "stream")) {
             question->stream = value->type == JSMN_PRIMITIVE && token_is(body, value, "true");
+        } else if (token_is(body, key, "input")) {
+            /* a list of texts, or of lists of tokens; a list of numbers is one text's tokens */
+            bool list = value->type == JSMN_ARRAY && value->size > 0 && i + 2 < count &&
+                        value[1].type != JSMN_PRIMITIVE;
+            question->inputs = list ? (unsigned)value->size : 1;
         } else if (token_is(body, key, "model") && value->type == JSMN_STRING && size > 0 &&
                    size < sizeof question->model) {
             memcpy(question->model, body + value->start, size);
@@ -223,11 +228,13 @@ static void write_completion(FILE *out, const struct mock_answer *answer) {
 }
 
 static void write_embedding(FILE *out, const struct mock_answer *answer) {
-    fprintf(out,
-            "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,"
-            "\"embedding\":[0.0023,-0.0093,0.0154,-0.0071,0.0268,-0.0012,0.0337,-0.0246]}],"
-            "\"model\":\"%s\",",
-            answer->model);
+    fputs("{\"object\":\"list\",\"data\":[", out);
+    for (unsigned i = 0; i < answer->inputs || i == 0; i++)
+        fprintf(out,
+                "%s{\"object\":\"embedding\",\"index\":%u,"
+                "\"embedding\":[0.0023,-0.0093,0.0154,-0.0071,0.0268,-0.0012,0.0337,-0.0246]}",
+                i ? "," : "", i);
+    fprintf(out, "],\"model\":\"%s\",", answer->model);
     write_usage(out, answer, 0);
     fputs("}\n", out);
 }

@@ -44,10 +44,11 @@ const char *mock_operation_name(enum mock_operation operation);
 struct mock_question {
     char model[MOCK_NAME_MAX]; /* text of a JSON string, still escaped; "" if there is none */
     bool stream;
+    unsigned inputs; /* how many texts "input" has, for embeddings; 0 if it is not there */
 };
 
-/* Finds "model" and "stream" at the top of the JSON object BODY, which may end too early; what
- * is no JSON has neither. */
+/* Finds "model", "stream" and "input" at the top of the JSON object BODY, which may end too early;
+ * what is no JSON has neither. */
 void mock_question_parse(const char *body, size_t length, struct mock_question *question);
 
 struct mock_answer {
@@ -57,6 +58,7 @@ struct mock_answer {
     const char *model;         /* text of a JSON string, escaped */
     uint64_t number;           /* of the request */
     uint64_t body_length;      /* of the request */
+    unsigned inputs;           /* texts to embed; 0 counts as 1 */
     unsigned tokens;           /* words of the answer, events of a stream; at least 1 */
 };
 

@@ -192,6 +192,7 @@ static void fill_answer(const struct mock_exchange *exchange, struct mock_answer
                                    .model = model,
                                    .number = exchange->number,
                                    .body_length = exchange->body_length,
+                                   .inputs = exchange->question.inputs,
                                    .tokens = exchange->server->options->tokens};
 }
 

@@ -306,7 +306,8 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
     const struct options *o = &t->handle->options;
     CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
     if (groups & OURS_URL) {
-        set(easy, CURLOPT_URL, o->url.text);
+        /* with CURLOPT_CURLU the URL is not used, but told as the effective one */
+        set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
         if (o->curlu)
             set(easy, CURLOPT_CURLU, o->curlu);
     }

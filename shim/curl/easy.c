@@ -48,6 +48,8 @@ static CURLcode setopt_noted(struct handle *handle, CURLoption option, const str
     if (result != CURLE_OK)
         return result;
     options_record(&handle->options, option, note, value);
+    if (option == CURLOPT_CURLU && handle->transfer && !handle->aimed) /* the other of the two */
+        handle->curl->easy_setopt(handle->easy, CURLOPT_URL, handle->options.url.text);
     if (handle->aimed)
         transfer_changed(handle->transfer, option);
     return CURLE_OK;

@@ -46,6 +46,20 @@ client-easy alias @(get-share|cookies|redirect-cookie) ^COOKIELIST=
 client-easy alias cookies-added ^1\.1.GET
 client-easy alias redirect-absolute ^header.Location:|^HEADER_SIZE=|^headers.0.1.Location:
 client-easy alias @(get|redirect)-debug ^>
+# the URL of a transfer is what the program asked for, after a redirect that was followed too, and as
+# it wrote it
+client-* @(endpoint|alias) @(copy-first|copy-inside-header|get-relative-dots|reset) ^EFFECTIVE_URL=
+client-* @(endpoint|alias) @(*redirect*|interim-103-to) ^EFFECTIVE_URL=
+curl @(endpoint|alias) write-follow url_effective
+curl alias write-redirect ^go
+# ... also when it is given in parts (CURLOPT_CURLU), where libcurl 7.88 tells the one before
+client-* @(endpoint|alias) get-parts ^EFFECTIVE_URL=
+# ... where a redirect leads that is not followed, libcurl works out from the name of the backend
+client-* alias redirect-@(loop|none|not) ^REDIRECT_URL=
+client-* alias redirect-referer ^REFERER=
+# dot segments are resolved before a URL is matched: nothing else can be sure where it leads
+client-* @(endpoint|alias) get-as-is ALL
+curl @(endpoint|alias) path-as-is ALL
 curl alias write-out ^small200
 curl alias cookie* TRUE|FALSE
 curl alias @(verbose*|trace) llm.test|127\.0\.0\.1|Send.header|^00[0-9a-f]{2}:
