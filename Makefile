@@ -43,8 +43,10 @@ $(OUT)/obj/%.o: %.c
 	$(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
 # libc is all that a preloaded object may bring along; libyaml's code comes in from its archive.
+# Every program that is started pays for the loading: symbols are bound when they are first used,
+# and code and constants share a segment.
 $(OUT)/libspillway.so: $(call object,$(CORE) $(CURL)) shim/libspillway.map
-	$(CC) -shared $(LINK) $(LDFLAGS) -Wl,-z,defs -Wl,-z,now -Wl,--as-needed -Wl,--exclude-libs,ALL \
+	$(CC) -shared $(LINK) $(LDFLAGS) -Wl,-z,defs -Wl,-z,lazy -Wl,-z,noseparate-code -Wl,--as-needed -Wl,--exclude-libs,ALL \
 	  -Wl,--version-script=shim/libspillway.map -o $@ $(call object,$(CORE) $(CURL)) -l:libyaml.a
 
 $(OUT)/spillway: $(call object,$(CORE) $(COMMAND))

@@ -189,7 +189,8 @@ static bool make_headers(struct transfer *t, const struct runtime_key *key) {
         if (!grow_nodes(t))
             return false;
     t->key_sent = key->line != NULL;
-    t->headers_without_key = used > t->key_sent ? t->nodes + t->key_sent : NULL;
+    ptrdiff_t own = t->key_sent ? 1 : 0;
+    t->headers_without_key = used > own ? t->nodes + own : NULL;
     set_headers(t, used ? t->nodes : NULL);
     return true;
 }

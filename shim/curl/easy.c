@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <time.h>
 
 #include "shim/curl/handle.h"
@@ -26,23 +27,23 @@ static CURL *hook_init(const void *caller) {
 }
 
 /* Sets an option that is simply a value, with nothing of ours on the handle. */
-static NOINLINE CURLcode setopt_value(struct handle *handle, CURLoption option,
-                                      const struct note *note, void *value) {
+static NOINLINE CURLcode setopt_value(struct handle *handle, CURLoption option, unsigned where,
+                                      void *value) {
     CURLcode result = handle->curl->easy_setopt(handle->easy, option, value);
     if (result == CURLE_OK)
-        options_record(&handle->options, option, note, value);
+        memcpy((char *)&handle->options + where, &value, sizeof value);
     return result;
 }
 
-/* Sets any noted option. */
-static CURLcode setopt_noted(struct handle *handle, CURLoption option, const struct note *note,
-                             void *value) {
+/* The same while options of ours are, or may be, on the handle. */
+static NOINLINE CURLcode setopt_among_ours(struct handle *handle, CURLoption option,
+                                           const struct note *note, void *value) {
     CURLcode result = CURLE_OK;
     if (option == CURLOPT_CURLU || handle->options.curlu)
         transfer_release(handle); /* two options for one URL: both have to be the program's */
     if (!handle->aimed || !transfer_owns(handle->transfer, option)) {
         result = handle->curl->easy_setopt(handle->easy, option, value);
-        if (result == CURLE_OK && handle->ours && !handle->aimed)
+        if (result == CURLE_OK && !handle->aimed)
             transfer_overridden(handle, option);
     }
     if (result != CURLE_OK)
@@ -55,10 +56,21 @@ static CURLcode setopt_noted(struct handle *handle, CURLoption option, const str
     return CURLE_OK;
 }
 
-static NOINLINE CURLcode setopt_any(CURL *easy, CURLoption option, void *value,
-                                    const void *caller) {
+/* Sets any noted option. */
+static NOINLINE CURLcode setopt_noted(struct handle *handle, CURLoption option,
+                                      const struct note *note, void *value) {
+    if (handle->ours)
+        return setopt_among_ours(handle, option, note, value);
+    CURLcode result = handle->curl->easy_setopt(handle->easy, option, value);
+    if (result == CURLE_OK)
+        options_record(&handle->options, option, note, value);
+    return result;
+}
+
+/* Sets an option of a handle that this thread does not remember. */
+static NOINLINE CURLcode setopt_any(CURL *easy, CURLoption option, const struct note *note,
+                                    void *value, const void *caller) {
     struct handle *handle = handle_find(easy);
-    const struct note *note = options_note(option);
     bool inner;
     if (handle)
         return note->kind == NOTE_NONE ? handle->curl->easy_setopt(easy, option, value)
@@ -67,15 +79,17 @@ static NOINLINE CURLcode setopt_any(CURL *easy, CURLoption option, void *value,
     return curl ? curl->easy_setopt(easy, option, value) : CURLE_FAILED_INIT;
 }
 
-/* The common cases, in a few instructions and without a stack frame; setopt_any has them all. */
+/* The common cases in a few instructions, without a stack frame. */
 static inline CURLcode setopt(CURL *easy, CURLoption option, void *value, const void *caller) {
     struct handle *handle = (struct handle *)registry_recall(easy, RECORD_EASY);
     const struct note *note = options_note(option);
-    if (handle && note->kind == NOTE_NONE)
+    if (!handle)
+        return setopt_any(easy, option, note, value, caller);
+    if (note->kind == NOTE_NONE)
         return handle->curl->easy_setopt(easy, option, value);
-    if (handle && note->kind == NOTE_VALUE && !handle->ours)
-        return setopt_value(handle, option, note, value);
-    return setopt_any(easy, option, value, caller);
+    if (note->kind == NOTE_VALUE && !handle->ours)
+        return setopt_value(handle, option, note->where, value);
+    return setopt_noted(handle, option, note, value);
 }
 
 /* Sleeps for t->wait_ns; false if the program's progress function ends the transfer. */

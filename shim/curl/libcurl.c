@@ -159,7 +159,8 @@ static const struct libcurl *intern(const struct libcurl *curl) {
     pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&lock);
     struct libcurl_known *entry = libcurl_known;
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): both were zeroed, padding included */
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): both were
+     * zeroed, padding included */
     while (entry && memcmp(&entry->curl, curl, sizeof *curl) != 0)
         entry = entry->next;
     if (!entry && (entry = malloc(sizeof *entry))) {

@@ -44,10 +44,10 @@ static bool reserve(struct multi *multi) {
     if (multi->added < multi->capacity)
         return true;
     size_t capacity = multi->capacity ? multi->capacity * 2 : 16;
-    CURLMsg **messages = malloc(capacity * sizeof *messages);
+    CURLMsg **messages = malloc(capacity * sizeof(CURLMsg *)); /* NOLINT: an array of pointers */
     if (!messages)
         return false;
-    for (size_t i = 0; i < multi->count; i++)
+    for (size_t i = 0; multi->capacity && i < multi->count; i++)
         messages[i] = multi->messages[(multi->first + i) % multi->capacity];
     free(multi->messages);
     multi->messages = messages;

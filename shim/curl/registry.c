@@ -35,7 +35,7 @@ struct record *registry_ask(void *address, enum record_kind kind) {
     pthread_mutex_unlock(&lock);
     if (!record || record->kind != kind)
         return NULL;
-    *registry_place(address) = (struct remembered){address, record, removals};
+    *registry_place(address) = (struct remembered){(uintptr_t)address + kind, record, removals, 0};
     return record;
 }
 

@@ -28,9 +28,10 @@ struct record {
 
 /* What one thread found lately; written by that thread alone. */
 struct remembered {
-    void *address;
+    uintptr_t key; /* the handle's address plus the kind, which fits into its lowest bits */
     struct record *record;
     uint64_t removals; /* as of then: a record that was found before a removal may be gone */
+    uint64_t unused;   /* 32 bytes in all: a place is found by a shift and a mask */
 };
 #define REGISTRY_REMEMBERED 16
 extern __thread struct remembered registry_memory[REGISTRY_REMEMBERED]
@@ -40,8 +41,8 @@ extern __thread struct remembered registry_memory[REGISTRY_REMEMBERED]
 extern _Atomic uint64_t registry_removals __attribute__((visibility("hidden")));
 
 static inline struct remembered *registry_place(const void *address) {
-    uintptr_t bits = (uintptr_t)address;
-    return &registry_memory[(bits >> 6 ^ bits >> 13) % REGISTRY_REMEMBERED];
+    uintptr_t offset = (uintptr_t)address >> 1 & (REGISTRY_REMEMBERED - 1) * 32;
+    return (struct remembered *)((char *)registry_memory + offset);
 }
 
 /* For registry_find: asks the table itself. */
@@ -50,12 +51,9 @@ struct record *registry_ask(void *address, enum record_kind kind);
 /* The same as registry_find if this thread remembers it, else NULL. */
 static inline struct record *registry_recall(const void *address, enum record_kind kind) {
     const struct remembered *place = registry_place(address);
-    return place->address == address &&
-                   place->removals ==
-                       atomic_load_explicit(&registry_removals, memory_order_acquire) &&
-                   place->record->kind == kind
-               ? place->record
-               : NULL;
+    uint64_t removals = atomic_load_explicit(&registry_removals, memory_order_acquire);
+    return place->key == (uintptr_t)address + kind && place->removals == removals ? place->record
+                                                                                  : NULL;
 }
 
 /* The record of the handle at ADDRESS if it is one of KIND, or NULL. */

@@ -61,9 +61,9 @@ unsigned strategy_round_robin(const unsigned *weights, unsigned n, uint64_t turn
         unit = common_divisor(unit, weights[i]);
         total += weights[i];
     }
-    if (unit == 0)
+    unsigned cycle = unit ? total / unit : 0;
+    if (cycle == 0)
         return 0; /* no weights at all: outside the contract */
-    unsigned cycle = total / unit;
     if (cycle == n)
         return (unsigned)(turn % n);
     if (cycle <= CYCLE_PLAYED)

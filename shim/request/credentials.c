@@ -3,16 +3,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define KEY_MAX 16384
 
 bool credentials_header_is(const char *line, const char *name) {
-    size_t length = strlen(name);
-    if (strncasecmp(line, name, length) != 0)
-        return false;
-    line += length;
+    /* letters and '-' alone: for these the bit is what tells capitals */
+    for (; *name; line++, name++)
+        if ((*line | 0x20) != *name)
+            return false;
     while (*line == ' ' || *line == '\t')
         line++;
     return *line == ':' || *line == ';'; /* libcurl's "Name;" sends the header without a value */

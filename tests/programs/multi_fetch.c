@@ -247,7 +247,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: multi_fetch LOOP COUNT URL [NAME=VALUE]...\n");
         return 2;
     }
-    struct fetch *fetches = calloc((size_t)setup.count, sizeof *fetches);
+    struct fetch *fetches = setup.count > 0 ? calloc((size_t)setup.count, sizeof *fetches) : NULL;
     if (!fetches)
         return 2;
     curl_global_init(CURL_GLOBAL_ALL);

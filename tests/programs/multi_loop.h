@@ -53,7 +53,7 @@ static double loop_now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-__attribute__((format(printf, 1, 2))) static void loop_broken(const char *format, ...) {
+__attribute__((format(printf, 1, 2), noreturn)) static void loop_broken(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     printf("BROKEN ");
@@ -131,7 +131,7 @@ static void loop_begin(struct loop *loop, const char *kind) {
 }
 
 /* curl_multi_cleanup while handles are in it: libcurl says nothing of their sockets. */
-static void loop_abandon(struct loop *loop) {
+__attribute__((unused)) static void loop_abandon(struct loop *loop) {
     loop_check(curl_multi_cleanup(loop->multi), "curl_multi_cleanup");
     if (loop->epoll >= 0)
         close(loop->epoll);
