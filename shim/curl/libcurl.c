@@ -154,17 +154,23 @@ static bool fill(const struct scope *caller, struct libcurl *curl) {
     return true;
 }
 
+/* Whether two sets are one: other preloads may stand before some of the functions. */
+static bool is_same(const struct libcurl *a, const struct libcurl *b) {
+    return a->start == b->start && a->easy_init == b->easy_init &&
+           a->easy_setopt == b->easy_setopt && a->easy_perform == b->easy_perform &&
+           a->easy_cleanup == b->easy_cleanup && a->multi_add_handle == b->multi_add_handle &&
+           a->multi_perform == b->multi_perform;
+}
+
 /* The one entry for this set of functions. */
 static const struct libcurl *intern(const struct libcurl *curl) {
     pthread_once(&fork_once, watch_forks);
     pthread_mutex_lock(&lock);
     struct libcurl_known *entry = libcurl_known;
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): both were
-     * zeroed, padding included */
-    while (entry && memcmp(&entry->curl, curl, sizeof *curl) != 0)
+    while (entry && !is_same(&entry->curl, curl))
         entry = entry->next;
     if (!entry && (entry = malloc(sizeof *entry))) {
-        memcpy(&entry->curl, curl, sizeof *curl); /* with its padding, for memcmp */
+        entry->curl = *curl;
         entry->next = libcurl_known;
         libcurl_known = entry;
     }
