@@ -191,8 +191,9 @@ const struct schema_key schema_keys[] = {
      .example = "replay_limit: 512KiB"},
     {IN_ENDPOINT(sockets), .name = "sockets", .type = SCHEMA_WORD, .words = schema_sockets,
      .preset = "relay",
-     .meaning = "How programs without libcurl are served: through the relay, by the choice of "
-                "the address alone, or not at all.",
+     .meaning = "How programs without libcurl are to be served: through the relay, by the choice "
+                "of the address alone, or not at all. It is checked and has no effect: only "
+                "libcurl's requests are reached.",
      .example = "sockets: off"},
     {.section = SECTION_ENDPOINT,
      .name = "backends",
@@ -238,15 +239,16 @@ const struct schema_key schema_keys[] = {
      .example = "weight: 3"},
     {IN_BACKEND(dialect), .name = "dialect", .type = SCHEMA_WORD, .words = schema_dialects,
      .absent = "the endpoint's",
-     .meaning = "What the backend speaks. If the program speaks the same, the path is passed "
-                "through, else it is translated.",
+     .meaning = "What the backend speaks: it decides the header of its key, api-key (azure) or "
+                "Authorization: Bearer (openai). Path and body go to it as they are.",
      .example = "dialect: azure"},
     {.section = SECTION_BACKEND,
      .name = "api_version",
      .type = SCHEMA_TEXT,
      .absent = "the program's own",
      .nullable = true,
-     .meaning = "The api-version that is asked for at an Azure backend.",
+     .meaning = "The api-version of an Azure backend. It is checked and has no effect: the query "
+                "goes as the program wrote it.",
      .example = "api_version: \"2024-10-21\""},
     {.section = SECTION_BACKEND,
      .name = "key_env",
@@ -277,7 +279,8 @@ const struct schema_key schema_keys[] = {
      .maximum = 256,
      .absent = "names stay as they are",
      .nullable = true,
-     .meaning = "The program's names of models, and this backend's names of deployments for them.",
+     .meaning = "The program's names of models, and this backend's names of deployments for them. "
+                "They are checked and have no effect: the body goes as the program wrote it.",
      .example = "models: {gpt-4: gpt4, gpt-4o-mini: mini}"},
 };
 

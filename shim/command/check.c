@@ -133,7 +133,6 @@ static void print_rules(const struct endpoint *endpoint, FILE *out) {
     print_limit(", first byte", endpoint->first_byte_timeout_ns, out);
     value_write_size(endpoint->replay_limit, text, sizeof text);
     fprintf(out, "\n  %-10s  bodies up to %s\n", "replay", text);
-    fprintf(out, "  %-10s  %s\n", "sockets", schema_sockets[endpoint->sockets]);
 }
 
 void check_print(const struct settings *settings, settings_lookup *lookup, FILE *out) {
@@ -171,6 +170,18 @@ static const char *fault_of_key_file(const char *path) {
         fault = "it is empty";
     close(fd);
     return fault;
+}
+
+/* Paths and bodies go to a backend as the program wrote them. */
+static bool warn_translation(const struct settings *settings, const struct endpoint *endpoint,
+                             const struct backend *backend, FILE *out) {
+    if (!backend->api_version && !backend->model_count)
+        return false;
+    fprintf(out,
+            "%s: warning: %s/%s: api_version and models change nothing: path and body go to the "
+            "backend as they are\n",
+            settings->file, endpoint->name, backend->name);
+    return true;
 }
 
 static bool warn_backend(const struct settings *settings, const struct endpoint *endpoint,
@@ -212,7 +223,8 @@ unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FI
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &settings->endpoints[i];
         for (size_t j = 0; j < endpoint->backend_count; j++)
-            count += warn_backend(settings, endpoint, &endpoint->backends[j], lookup, out);
+            count += warn_backend(settings, endpoint, &endpoint->backends[j], lookup, out) +
+                     warn_translation(settings, endpoint, &endpoint->backends[j], out);
     }
     return count;
 }

@@ -41,8 +41,7 @@ extern __thread struct remembered registry_memory[REGISTRY_REMEMBERED]
 extern _Atomic uint64_t registry_removals __attribute__((visibility("hidden")));
 
 static inline struct remembered *registry_place(const void *address) {
-    uintptr_t offset = (uintptr_t)address >> 1 & (REGISTRY_REMEMBERED - 1) * 32;
-    return (struct remembered *)((char *)registry_memory + offset);
+    return &registry_memory[((uintptr_t)address >> 6) % REGISTRY_REMEMBERED];
 }
 
 /* For registry_find: asks the table itself. */

@@ -41,7 +41,6 @@ static const char table[] =
     "  exhausted   wait, at most 1m\n"
     "  timeouts    connect 5s, first byte none\n"
     "  replay      bodies up to 8MiB\n"
-    "  sockets     relay\n"
     "  priority 1\n"
     "    ptu            https://ptu.example         weight 10  azure   key: env THERE (set)\n"
     "                   api-version 2024-10-21\n"
@@ -92,12 +91,14 @@ static char *warnings(const char *name, settings_lookup *values, unsigned expect
 }
 
 Test(check, doubts) {
-    char *printed = warnings("test.yaml", lookup, 2);
-    cr_expect_str_eq(printed, "test.yaml: warning: openai/b: the variable ABSENT is not set\n"
+    char *printed = warnings("test.yaml", lookup, 3);
+    cr_expect_str_eq(printed, "test.yaml: warning: openai/ptu: api_version and models change "
+                              "nothing: path and body go to the backend as they are\n"
+                              "test.yaml: warning: openai/b: the variable ABSENT is not set\n"
                               "test.yaml: warning: openai/c: no key from /no/key: No such file or "
                               "directory\n");
     free(printed);
-    printed = warnings("test.yaml", lookup_broken, 2);
+    printed = warnings("test.yaml", lookup_broken, 3);
     cr_expect_not_null(strstr(printed, "THERE has a line break"));
     cr_expect_null(strstr(printed, "sk-secret"));
     free(printed);
@@ -107,9 +108,9 @@ Test(check, keys_that_others_can_read) {
     char path[] = "/tmp/check-XXXXXX";
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
-    free(warnings(path, lookup, 2));
+    free(warnings(path, lookup, 3));
     cr_assert_eq(fchmod(fd, 0640), 0);
-    char *printed = warnings(path, lookup, 3);
+    char *printed = warnings(path, lookup, 4);
     cr_expect_not_null(strstr(printed, "others can read it"));
     free(printed);
     close(fd);

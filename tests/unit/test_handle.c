@@ -29,8 +29,10 @@ static struct handle *added(uintptr_t number) {
 }
 
 Test(handle, is_unknown_before_and_after) {
+    /* volatile: gcc's -fsanitize=null misjudges a thread-local address that it can work out */
+    CURL *volatile nobody = NULL;
     cr_expect_null(handle_find(address(1)));
-    cr_expect_null(handle_find(NULL));
+    cr_expect_null(handle_find(nobody));
     struct handle *handle = added(1);
     cr_expect_eq(handle->easy, address(1));
     cr_expect_eq(handle->curl, &libcurl_one);
@@ -41,7 +43,7 @@ Test(handle, is_unknown_before_and_after) {
     cr_expect_eq(handle_find(address(1)), handle);
     cr_expect_eq(handle_find(address(1)), handle);
     cr_expect_null(handle_find(address(2)));
-    cr_expect_null(handle_find(NULL));
+    cr_expect_null(handle_find(nobody));
     cr_expect_eq(errno, EXDEV);
     handle_remove(handle);
     cr_expect_null(handle_find(address(1)));
