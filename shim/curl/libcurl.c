@@ -178,15 +178,60 @@ static const struct libcurl *intern(const struct libcurl *curl) {
     return entry ? &entry->curl : NULL;
 }
 
+/* For dl_iterate_phdr, which begins with the main program: its dynamic section. */
+static int dynamic_of_first(struct dl_phdr_info *info, size_t size, void *dynamic) {
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            *(const ElfW(Dyn) **)dynamic =
+                (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    return 1;
+}
+
+/* Whether the main program names the object MAP among those that it needs. */
+static bool is_needed_by_program(const struct link_map *map) {
+    const char *slash = strrchr(map->l_name, '/'), *name = slash ? slash + 1 : map->l_name;
+    const char *strings = NULL;
+    const ElfW(Dyn) *dynamic = NULL;
+    dl_iterate_phdr(dynamic_of_first, &dynamic);
+    for (const ElfW(Dyn) *entry = dynamic; entry && entry->d_tag; entry++)
+        if (entry->d_tag == DT_STRTAB)
+            strings = (const char *)entry->d_un.d_ptr;
+    if (!strings)
+        return false;
+    for (const ElfW(Dyn) *entry = dynamic; entry->d_tag; entry++)
+        if (entry->d_tag == DT_NEEDED && strcmp(strings + entry->d_un.d_val, name) == 0)
+            return true;
+    return false;
+}
+
 /*
- * An address of this libcurl must never come to mean another one, so it stays. What the main
- * program calls directly it was started with, and that stays anyway.
+ * An address of this libcurl must never come to mean another one, so it stays. What the program
+ * was started with stays anyway; dlopen is dear, so it is spared where that is seen at once.
  */
 static void pin(const void *address) {
     Dl_info info;
     struct link_map *map = NULL;
-    if (dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name[0])
+    if (dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) && map && map->l_name[0] &&
+        !is_needed_by_program(map))
         dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+/* Whether the code at ADDRESS is in the very object whose functions the global scope shows next: a
+ * libcurl's call to itself, mostly. */
+static bool is_next_libcurl(const void *address) {
+    struct bounds bounds;
+    const void *next = dlsym(RTLD_NEXT, "curl_easy_init");
+    return next && find_bounds(next, &bounds) && (uintptr_t)address - bounds.start < bounds.size;
+}
+
+/* The scope of the object MAP, which holds RETURN_ADDRESS. The main program's own would begin with
+ * us; for it the global scope behind us is right. */
+static struct scope scope_of(const struct link_map *map, const void *return_address) {
+    struct scope scope = {NULL, version_wanted(map)};
+    if (map->l_name[0] && !is_next_libcurl(return_address))
+        scope.handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    return scope;
 }
 
 static const struct libcurl *look_up(const void *return_address) {
@@ -196,20 +241,15 @@ static const struct libcurl *look_up(const void *return_address) {
     void *init;
     struct libcurl curl;
     struct bounds bounds;
-    /* the main program's name is empty, and its own scope begins with us: RTLD_NEXT serves it */
-    if (dladdr1(return_address, &info, (void **)&map, RTLD_DL_LINKMAP) && map) {
-        scope.version = version_wanted(map);
-        if (map->l_name[0])
-            scope.handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
-    }
+    if (dladdr1(return_address, &info, (void **)&map, RTLD_DL_LINKMAP) && map)
+        scope = scope_of(map, return_address);
     bool found = fill(&scope, &curl);
     memcpy(&init, &curl.easy_init, sizeof init);
     found = found && find_bounds(init, &bounds);
     if (found) {
         curl.start = bounds.start;
         curl.size = bounds.size;
-        if (scope.handle)
-            pin(init);
+        pin(init);
     }
     if (scope.handle)
         dlclose(scope.handle);
