@@ -106,10 +106,14 @@ static bool set_url(struct transfer *t, const struct backend *backend, bool thei
     if (!url)
         return false;
     bool there = (t->applied & OURS_URL) && t->url && url == before;
-    if (!there && SET(t, CURLOPT_URL, url) != CURLE_OK)
+    CURLU *curlu = t->handle->options.curlu;
+    if (!there && curlu)
+        SET(t, CURLOPT_CURLU, NULL); /* first: from 8.12 on this takes the URL away as well */
+    if (!there && SET(t, CURLOPT_URL, url) != CURLE_OK) {
+        if (curlu)
+            SET(t, CURLOPT_CURLU, curlu);
         return false;
-    if (!there && t->handle->options.curlu)
-        SET(t, CURLOPT_CURLU, NULL);
+    }
     t->url = url;
     t->applied |= OURS_URL;
     return true;
@@ -307,10 +311,10 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
     const struct options *o = &t->handle->options;
     CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
     if (groups & OURS_URL) {
-        /* with CURLOPT_CURLU the URL is not used, but told as the effective one */
-        set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
         if (o->curlu)
             set(easy, CURLOPT_CURLU, o->curlu);
+        /* with CURLOPT_CURLU the URL is not used, but told as the effective one */
+        set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
     }
     if (groups & OURS_HEADERS)
         set(easy, CURLOPT_HTTPHEADER, o->headers);

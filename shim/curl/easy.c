@@ -49,7 +49,9 @@ static NOINLINE CURLcode setopt_among_ours(struct handle *handle, CURLoption opt
     if (result != CURLE_OK)
         return result;
     options_record(&handle->options, option, note, value);
-    if (option == CURLOPT_CURLU && handle->transfer && !handle->aimed) /* the other of the two */
+    /* the other of the two; from 8.12 on libcurl itself has none then */
+    if (option == CURLOPT_CURLU && handle->transfer && !handle->aimed &&
+        handle->curl->version < 0x080c00)
         handle->curl->easy_setopt(handle->easy, CURLOPT_URL, handle->options.url.text);
     if (handle->aimed)
         transfer_changed(handle->transfer, option);

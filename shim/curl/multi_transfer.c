@@ -165,7 +165,7 @@ void multi_enter(struct multi *multi) {
 int multi_leave(struct multi *multi) {
     int again = 0, left;
     CURLMsg *message;
-    if (multi->inside > 1) {
+    if (multi->inside > 1 || multi->untouched) {
         multi->inside--;
         return 0;
     }
@@ -179,6 +179,8 @@ int multi_leave(struct multi *multi) {
 }
 
 CURLMsg *multi_read(struct multi *multi, int *left) {
+    if (multi->untouched)
+        return multi->curl->multi_info_read(multi->multi, left);
     if (!multi->inside) {
         multi_enter(multi);
         multi_leave(multi);

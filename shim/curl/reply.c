@@ -186,7 +186,8 @@ static curl_socket_t open_pair(void *userdata, curlsocktype purpose,
                                struct curl_sockaddr *address) {
     struct reply *reply = userdata;
     int pair[2];
-    (void)purpose, (void)address;
+    (void)purpose;
+    address->family = AF_UNIX; /* not to be bound to an interface or port of the program's */
     if (reply->peer >= 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return CURL_SOCKET_BAD;
     reply->peer = pair[1];
@@ -253,9 +254,9 @@ void reply_aim(struct reply *reply, const struct handle *handle, char *response,
 void reply_unset(const struct handle *handle, CURL *easy) {
     const struct options *o = &handle->options;
     CURLcode (*set)(CURL *, CURLoption, ...) = handle->curl->easy_setopt;
-    set(easy, CURLOPT_URL, o->url.text);
     if (o->curlu)
         set(easy, CURLOPT_CURLU, o->curlu);
+    set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
     set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
     set(easy, CURLOPT_PREREQDATA, o->prereq_data);
     set(easy, CURLOPT_OPENSOCKETFUNCTION, o->open_function);

@@ -156,6 +156,15 @@ static void start_watch(struct transfer *t) {
     transfer_watched = !t->in_multi;
 }
 
+/* HANDLE is in the same multi handle: if it has just been rejected by the backend of T, the pool
+ * should know before T asks that backend, too. */
+static void hear(const struct transfer *t, const struct handle *handle) {
+    struct transfer *other = handle->transfer;
+    if (handle->aimed && other->live == t->live && other->backend == t->backend &&
+        other->gate.state == GATE_SWALLOWING && !other->reported)
+        verdict_report(other);
+}
+
 /*
  * An event loop may start a transfer long after it was added. If the backend was found to throttle
  * meanwhile, it is not to be asked.
@@ -164,6 +173,11 @@ static int before_sending(void *userdata, char *remote, char *local, int remote_
                           int local_port) {
     struct transfer *t = userdata;
     const struct options *o = &t->handle->options;
+    /* libcurl may start this one in the very call in which another has failed */
+    for (const struct handle *h = t->handle->previous; h; h = h->previous)
+        hear(t, h);
+    for (const struct handle *h = t->handle->next; h; h = h->next)
+        hear(t, h);
     if (t->gate.state == GATE_HOLDING && !t->gate.answered &&
         pool_cooling(t->live->pool, t->backend, ledger_now(), NULL) > 0) {
         t->late = true;
@@ -318,7 +332,7 @@ static void leave_backend(struct transfer *t) {
 
 static enum transfer_next judge_attempt(struct transfer *t, CURLcode *result) {
     /* with CURLOPT_FAILONERROR a response ends the transfer like this, at the end of its headers */
-    bool complete = *result == CURLE_OK || *result == CURLE_HTTP_RETURNED_ERROR;
+    bool complete = *result == CURLE_OK || (*result == CURLE_HTTP_RETURNED_ERROR && t->gate.status);
     if (t->gate.state == GATE_HOLDING && complete && !gate_conclude(&t->gate)) {
         *result = CURLE_WRITE_ERROR;
         return TRANSFER_DONE;

@@ -118,8 +118,7 @@ static void read_hint(void *hints, const char *line, size_t length) {
     cooldown_header(hints, line, length);
 }
 
-/* Tells the pool of the failed response that the gate holds or has swallowed. */
-static void report_response(struct transfer *t) {
+void verdict_report(struct transfer *t) {
     const struct endpoint *endpoint = endpoint_of(t);
     struct cooldown_hints hints;
     uint32_t reason = (uint32_t)t->gate.status;
@@ -155,7 +154,7 @@ bool verdict_judge(struct transfer *t, int status) {
                 !pool_has_another(t->live->pool, &t->turn, t->backend, ledger_now());
     if (!last && is_repeatable(t))
         return false;
-    report_response(t);
+    verdict_report(t);
     return true;
 }
 
@@ -205,7 +204,9 @@ static uint32_t reason_of(const struct transfer *t, CURLcode result) {
         return get_long(t, CURLINFO_HTTP_CONNECTCODE) / 100 <= 2 ? REASON_RESET : 0;
     case CURLE_OPERATION_TIMEDOUT:
         t->handle->curl->easy_getinfo(t->handle->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
-        return sent_at > 0 ? REASON_TIMEOUT : REASON_CONNECT;
+        /* newer releases set the time also when the transfer ends before that */
+        return sent_at > 0 && get_long(t, CURLINFO_REQUEST_SIZE) > 0 ? REASON_TIMEOUT
+                                                                     : REASON_CONNECT;
     case CURLE_ABORTED_BY_CALLBACK:
         return t->silent ? REASON_TIMEOUT : 0;
     default:
@@ -213,9 +214,29 @@ static uint32_t reason_of(const struct transfer *t, CURLcode result) {
     }
 }
 
+/*
+ * Before 7.75 CURLOPT_FAILONERROR ends a transfer at the status line, and nobody is told of a
+ * header: a failed response of which there is only the status.
+ */
+static bool is_bare_failure(const struct transfer *t, CURLcode result) {
+    return result == CURLE_HTTP_RETURNED_ERROR && !t->gate.status &&
+           retries_status(endpoint_of(t), (int)get_long(t, CURLINFO_RESPONSE_CODE));
+}
+
+static enum verdict of_bare_failure(struct transfer *t) {
+    int status = (int)get_long(t, CURLINFO_RESPONSE_CODE);
+    bool last = endpoint_of(t)->on_exhausted == EXHAUSTED_LAST &&
+                !pool_has_another(t->live->pool, &t->turn, t->backend, ledger_now());
+    log_attempt(t, status, NULL, CURLE_OK);
+    report_failure(t, (uint32_t)status, status == 429, endpoint_of(t)->cooldown_ns);
+    return !last && is_repeatable(t) ? VERDICT_NEXT : VERDICT_OVER;
+}
+
 static enum verdict of_error(struct transfer *t, CURLcode result) {
     char name[12];
     uint32_t reason = 0;
+    if (is_bare_failure(t, result))
+        return of_bare_failure(t);
     if (!gate_has_response(&t->gate) && !is_out_of_time(t, result))
         reason = reason_of(t, result);
     log_attempt(t, 0, reason ? pool_reason_name(reason, name) : "error", result);
@@ -237,7 +258,7 @@ enum verdict verdict_of_attempt(struct transfer *t, CURLcode result) {
         return of_error(t, result);
     case GATE_SWALLOWING:
         if (!t->reported)
-            report_response(t);
+            verdict_report(t);
         /* the program itself may have ended it meanwhile, by a callback or its clock */
         return (result == CURLE_ABORTED_BY_CALLBACK && !t->gate.cut) || is_out_of_time(t, result)
                    ? VERDICT_OVER

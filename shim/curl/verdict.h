@@ -21,6 +21,9 @@ bool verdict_judge(struct transfer *transfer, int status);
 /* The response is accepted: tells pool and log. */
 void verdict_answered(struct transfer *transfer);
 
+/* Tells pool and log of the failed response that the gate holds or swallows, by what has come. */
+void verdict_report(struct transfer *transfer);
+
 /* The attempt ended with RESULT. */
 enum verdict verdict_of_attempt(struct transfer *transfer, CURLcode result);
 
