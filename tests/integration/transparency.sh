@@ -65,6 +65,13 @@ curl alias cookie* TRUE|FALSE
 curl alias @(verbose*|trace) llm.test|127\.0\.0\.1|Send.header|^00[0-9a-f]{2}:
 '
 
+# Other releases differ in themselves: in what -v prints, in boundaries, in the order of events.
+known_libcurl() {
+    local release
+    release=$(curl --version | sed -n '1s/^curl \([0-9]*\.[0-9]*\).*/\1/p')
+    [ "$release" = 7.88 ] || skip "the table of differences is for libcurl 7.88, this is $release"
+}
+
 build_programs() {
     local cc=${CC:-cc} flags="-std=gnu11 -D_GNU_SOURCE -O1 -g -w"
     # shellcheck disable=SC2086  # words
@@ -240,28 +247,34 @@ $(cat "$T/differences")"
 }
 
 test_client_easy() {
+    known_libcurl
     assert_transparent client-easy '*' plain elsewhere endpoint
 }
 
 test_client_multi() {
+    known_libcurl
     assert_transparent client-multi '*' plain endpoint
 }
 
 test_client_sockets() {
+    known_libcurl
     assert_transparent client-socket '@(redirect|interim|status|pause|abort|put|timeout|reuse)*' \
         plain elsewhere endpoint
 }
 
 test_client_for_another_name() {
+    known_libcurl
     assert_transparent client-easy '@(get|redirect|basic|digest|cookies|copy|reset|proxy|tunnel)*' \
         named alias
 }
 
 test_curl() {
+    known_libcurl
     assert_transparent curl '*' plain elsewhere endpoint
 }
 
 test_curl_for_another_name() {
+    known_libcurl
     assert_transparent curl '@(get|verbose|trace|write|follow|cookie|two|head)*' named alias
 }
 
