@@ -32,7 +32,7 @@ cooldowns() {
 # until_answered_by NAME: asks until it answers; prints the milliseconds that it took
 until_answered_by() {
     local start=${EPOCHREALTIME/./} tries
-    for ((tries = 0; tries < 300; tries++)); do
+    for ((tries = 0; tries < 3000; tries++)); do
         [[ $(ask) != "$1 "* ]] || {
             echo $(((${EPOCHREALTIME/./} - start) / 1000))
             return 0

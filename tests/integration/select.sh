@@ -265,7 +265,7 @@ test_least_busy_forgets_a_killed_process() {
     occupy slow
     kill -KILL "$CLIENT"
     wait "$CLIENT" 2>/dev/null
-    for ((tries = 0; tries < 200; tries++)); do
+    for ((tries = 0; tries < 2000; tries++)); do
         ask 1
         [ "$(requests slow)" = 1 ] || return 0
     done

@@ -50,7 +50,7 @@ test_a_cooldown_ends_for_all_processes_and_not_before() {
     start_mock first --script 429:retry-after=1,200
     start_mock second
     settings_with
-    for ((i = 0; i < 200; i++)); do
+    for ((i = 0; i < 2000; i++)); do
         spill curl -sS -o body "$LOGICAL/v1/models" || fail "curl ends with $?"
         [ "$(requests first)" = 1 ] || break
     done
