@@ -96,8 +96,10 @@ static const char *url_for(struct transfer *t, const struct backend *backend, bo
     }
     if (!*url)
         *url = make_url(t, backend, userinfo);
-    if (from_netrc)
+    if (from_netrc) {
         explicit_bzero(netrc, sizeof netrc);
+        t->urls_changes = 0; /* not for the next attempt: the program may have netrc off by then */
+    }
     return *url;
 }
 

@@ -487,4 +487,14 @@ test_keys_are_not_in_the_programs_arguments_or_new_variables() {
     ! grep -q key-of-b out || fail "the key is in the environment"
 }
 
+test_netrc_that_is_switched_off_is_forgotten() {
+    start_mock a
+    write_settings <<END
+endpoints: [{url: $LOGICAL/v1, backends: [{name: a, url: $URL_a/v1}]}]
+END
+    echo "machine llm.test login me password secret" >netrc
+    assert_status 0 spill "$ROOT/build/programs/netrc_off" "$LOGICAL/v1/models" netrc
+    assert_equal "authorization null" "$(jq -r .key_header a.log | xargs)" "credentials of both requests"
+}
+
 run_tests
