@@ -28,7 +28,7 @@ struct model_place {
     char name[MODEL_NAME_MAX + 1]; /* decoded (JSON escapes to UTF-8), terminated; "" if not */
 };
 
-/* Where a body names its model. */
+/* Where a body names its model. Void if the function that fills it returned false. */
 struct model_places {
     enum model_form form;
     size_t insert_at;      /* where a member or field may be added */
@@ -50,9 +50,12 @@ bool model_find_json(const char *body, size_t length, struct model_places *place
 /*
  * Finds the fields named "model" of BODY, multipart/form-data as of RFC 7578 and 2046 with
  * BOUNDARY, which must live as long as PLACES. A field with a filename or a
- * Content-Transfer-Encoding (other than 7bit, 8bit, binary) is found, but not named. Returns
- * false if the body does not begin with the boundary (after a preamble, if any) and end with the
- * closing one, or if it has more than MODEL_PLACES_MAX such fields.
+ * Content-Transfer-Encoding (other than 7bit, 8bit, binary) is found, but not named, also after an
+ * edit; a parameter "name*" (RFC 2231) counts as none. Returns false if the body does not begin
+ * with the boundary (after a preamble, if any) and end with the closing one, if lines of headers
+ * and boundaries don't end with CR LF, if anything is in it that servers take in different ways
+ * (a line that begins with the boundary and goes on; two names of one part), if the boundary is
+ * none (RFC 2046: 1 to 70 bytes), or if it has more than MODEL_PLACES_MAX such fields.
  */
 bool model_find_multipart(const char *body, size_t length, struct slice boundary,
                           struct model_places *places);
@@ -60,7 +63,8 @@ bool model_find_multipart(const char *body, size_t length, struct slice boundary
 /*
  * Finds the boundary parameter (quoted or not) in the value of a Content-Type header, a terminated
  * text, if that is multipart/form-data; compares without case. Returns false if it is something
- * else. The slice points into VALUE; a quoted boundary with a backslash in it counts as none.
+ * else. The slice points into VALUE; a quoted boundary with a backslash in it counts as none, and
+ * so do two of them, one of more than 70 bytes, and parameters that can't be read.
  */
 bool model_boundary(const char *value, struct slice *boundary);
 
@@ -71,9 +75,9 @@ const char *model_said(const struct model_places *places);
 /*
  * A copy of BODY in which NAMES[i], a terminated text, stands at PLACES->at[i] (NULL: as it is).
  * If there is no place, NAMES[0] is added as a new member or field in front of all others; NULL
- * there changes nothing. JSON names are escaped, multipart ones stand as they are and must not
- * contain a line end. Returns *OUT_LENGTH bytes for free(), never a NULL for an empty result;
- * NULL if memory ran out or a name can't stand there.
+ * there changes nothing. JSON names are escaped, multipart ones stand as they are and must neither
+ * contain a line end nor begin as a boundary's line does. Returns *OUT_LENGTH bytes for free(),
+ * never a NULL for an empty result; NULL if memory ran out or a name can't stand there.
  */
 char *model_edit(const char *body, size_t length, const struct model_places *places,
                  const char *const *names, size_t *out_length);
