@@ -53,7 +53,7 @@ $(OUT)/spillway: $(call object,$(CORE) $(COMMAND))
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lm
 
 # What the hooks call is tested in the runner; the hooks themselves only in programs that it starts.
-HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/dlopen.c)
+HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/mime.c shim/curl/dlopen.c)
 $(OUT)/unit-tests: $(call object,$(UNIT) $(CORE)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
                    $(filter-out $(OUT)/obj/shim/command/main.o,$(call object,$(COMMAND)))
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lcriterion -lm

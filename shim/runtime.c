@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shim/log.h"
+#include "shim/request/dialect.h"
 
 /*
  * Our environment variables as they were when the program began: a program may replace, or
@@ -163,6 +164,14 @@ static bool load_keys(const struct endpoint *endpoint, struct runtime_endpoint *
     return true;
 }
 
+static uint64_t find_translations(const struct endpoint *endpoint) {
+    uint64_t mask = 0;
+    for (size_t i = 0; i < endpoint->backend_count; i++)
+        if (dialect_translates(endpoint, &endpoint->backends[i]))
+            mask |= 1ull << i;
+    return mask;
+}
+
 static void make(void) {
     int saved = errno;
     struct settings *settings = load();
@@ -179,6 +188,8 @@ static void make(void) {
             runtime.endpoints[i].pool = pool_new(&settings->endpoints[i], ledger);
             made = runtime.endpoints[i].pool &&
                    load_keys(&settings->endpoints[i], &runtime.endpoints[i]);
+            runtime.endpoints[i].translates = find_translations(&settings->endpoints[i]);
+            runtime.translates |= runtime.endpoints[i].translates != 0;
         }
         if (made)
             atomic_store_explicit(&runtime_active, &runtime, memory_order_release);

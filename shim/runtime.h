@@ -21,11 +21,13 @@ struct runtime_key {
 struct runtime_endpoint {
     struct pool *pool;
     struct runtime_key *keys; /* one per backend */
+    uint64_t translates;      /* bit per backend: it may need the request in another form */
 };
 
 struct runtime {
     struct settings *settings;
     struct runtime_endpoint *endpoints; /* one per endpoint of the settings */
+    bool translates;                    /* any backend of any endpoint does */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/curl/translate.h"
 #include "shim/request/netrc.h"
 
 /* Groups of options that are set and put back together. */
@@ -22,7 +23,8 @@ enum {
     OURS_DEBUG = 1 << 10,
     OURS_SPEED = 1 << 11,
     OURS_PREREQ = 1 << 12,
-    OURS_NETRC = 1 << 13
+    OURS_NETRC = 1 << 13,
+    OURS_BODY = 1 << 14 /* the request's body and its size */
 };
 
 #define SET(transfer, option, value)                                                               \
@@ -63,22 +65,22 @@ static bool find_netrc(const struct transfer *t, char *userinfo) {
                       USERINFO_MAX);
 }
 
-static char *make_url(const struct transfer *t, const struct backend *backend,
-                      struct slice userinfo) {
-    const struct route *route = &t->route;
-    /* an upper bound: the scheme and the '@' come to less than 16 */
-    size_t size =
-        strlen(backend->url) + userinfo.length + route->below.length + route->query.length + 16;
-    char *url = malloc(size);
-    if (url && !route_url(route, backend, userinfo, url, size)) {
-        free(url);
-        url = NULL;
+/* The model of this request may be in it; mostly it is the one of the last request. */
+static void refresh_url(struct transfer *t, const struct backend *backend, struct slice userinfo,
+                        char **url) {
+    char *fresh = translate_url(t, backend, userinfo);
+    if (fresh && *url && strcmp(fresh, *url) == 0) {
+        forget_url(&fresh);
+        return;
     }
-    return url;
+    if (*url && t->url == *url)
+        t->url = NULL;
+    forget_url(url);
+    *url = fresh;
 }
 
-/* The URL of an attempt on the backend, made once for each URL that the program sets, except with a
- * netrc file, which may say something else each time. */
+/* The URL of an attempt on the backend, made once for each URL that the program sets, except for a
+ * backend with other paths, and with a netrc file, which may say something else each time. */
 static const char *url_for(struct transfer *t, const struct backend *backend, bool theirs) {
     char netrc[USERINFO_MAX], **url = &t->urls[t->backend];
     struct slice userinfo = theirs ? t->route.userinfo : (struct slice){NULL, 0};
@@ -94,8 +96,8 @@ static const char *url_for(struct transfer *t, const struct backend *backend, bo
         SET(t, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
         t->applied |= OURS_NETRC;
     }
-    if (!*url)
-        *url = make_url(t, backend, userinfo);
+    if (!*url || !t->plan.same_target)
+        refresh_url(t, backend, userinfo, url);
     if (from_netrc) {
         explicit_bzero(netrc, sizeof netrc);
         t->urls_changes = 0; /* not for the next attempt: the program may have netrc off by then */
@@ -129,8 +131,9 @@ static void set_headers(struct transfer *t, struct curl_slist *headers) {
 }
 
 /* Whether a header of the program stays behind: Host always (it names the logical host), its
- * credentials if it is not to send them. Most names are told by their first letter. */
-static bool stays_behind(const char *line, bool credentials) {
+ * credentials if it is not to send them, its LENGTH if that is another one. Most names are told
+ * by their first letter. */
+static bool stays_behind(const char *line, bool credentials, bool length) {
     while (*line == ' ' || *line == '\t')
         line++;
     /* some programs put several headers into one: any of them may be what must not go along */
@@ -140,6 +143,8 @@ static bool stays_behind(const char *line, bool credentials) {
     switch (line[0] | 0x20) {
     case 'h':
         return credentials_header_is(line, "host");
+    case 'c':
+        return length && credentials_header_is(line, "content-length");
     case 'a':
     case 'o':
     case 'x':
@@ -165,7 +170,7 @@ static bool grow_nodes(struct transfer *t) {
 /* Fills the nodes. Returns how many, or -1 if there are too few. */
 static ptrdiff_t fill_nodes(struct transfer *t, const struct runtime_key *key) {
     struct curl_slist *node = t->nodes, *end = node + t->node_capacity;
-    bool filter = key->state != CREDENTIALS_OF_PROGRAM;
+    bool filter = key->state != CREDENTIALS_OF_PROGRAM, length = t->applied & OURS_BODY;
     if (key->line) {
         if (node == end)
             return -1;
@@ -173,7 +178,7 @@ static ptrdiff_t fill_nodes(struct transfer *t, const struct runtime_key *key) {
         node++;
     }
     for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next) {
-        if (stays_behind(h->data, filter))
+        if (stays_behind(h->data, filter, length))
             continue;
         if (node == end)
             return -1;
@@ -239,12 +244,151 @@ static void divert_reading(struct transfer *t) {
     t->applied |= OURS_READ_CALLBACKS;
 }
 
+/* Sizes first: libcurl copies as much as they say. */
+static void put_program_body(const struct transfer *t, CURL *easy) {
+    const struct options *o = &t->handle->options;
+    CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
+    switch (t->content.kind) {
+    case CONTENT_IN_MEMORY:
+        set(easy, CURLOPT_POSTFIELDSIZE_LARGE, o->post_size);
+        if (o->post_copied)
+            set(easy, CURLOPT_COPYPOSTFIELDS, o->post_data);
+        else
+            set(easy, CURLOPT_POSTFIELDS, o->post_data);
+        break;
+    case CONTENT_FROM_FUNCTION:
+        if (o->method == METHOD_UPLOAD)
+            set(easy, CURLOPT_INFILESIZE_LARGE, o->in_size);
+        else
+            set(easy, CURLOPT_POSTFIELDSIZE_LARGE, o->post_size);
+        break;
+    case CONTENT_MIME:
+        set(easy, CURLOPT_MIMEPOST, o->mime);
+        break;
+    case CONTENT_LIST:
+        set(easy, CURLOPT_HTTPPOST, o->form);
+        break;
+    }
+}
+
+static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
+    const struct options *o = &t->handle->options;
+    CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
+    if (groups & OURS_URL) {
+        if (o->curlu)
+            set(easy, CURLOPT_CURLU, o->curlu);
+        /* with CURLOPT_CURLU the URL is not used, but told as the effective one */
+        set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
+    }
+    if (groups & OURS_HEADERS)
+        set(easy, CURLOPT_HTTPHEADER, o->headers);
+    if (groups & OURS_HEADER_CALLBACK) {
+        set(easy, CURLOPT_HEADERFUNCTION, o->header_function);
+        set(easy, CURLOPT_HEADERDATA, o->header_data);
+    }
+    if (groups & OURS_WRITE_CALLBACK) {
+        set(easy, CURLOPT_WRITEFUNCTION, o->write_function);
+        set(easy, CURLOPT_WRITEDATA, o->write_data);
+    }
+    if (groups & OURS_READ_CALLBACKS) {
+        set(easy, CURLOPT_READFUNCTION, o->read_function);
+        set(easy, CURLOPT_READDATA, o->read_data);
+        set(easy, CURLOPT_SEEKFUNCTION, o->seek_function);
+        set(easy, CURLOPT_SEEKDATA, o->seek_data);
+    }
+    if (groups & OURS_PROGRESS) {
+        set(easy, CURLOPT_XFERINFOFUNCTION, o->xferinfo_function);
+        /* libcurl has one flag for both kinds of function, and the line above may clear it */
+        if (o->progress_function)
+            set(easy, CURLOPT_PROGRESSFUNCTION, o->progress_function);
+        set(easy, CURLOPT_XFERINFODATA, o->progress_data);
+        set(easy, CURLOPT_NOPROGRESS, o->no_progress);
+    }
+    if (groups & OURS_NETRC)
+        set(easy, CURLOPT_NETRC, o->netrc);
+    if (groups & OURS_PREREQ) {
+        set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
+        set(easy, CURLOPT_PREREQDATA, o->prereq_data);
+    }
+    if (groups & OURS_SPEED) {
+        set(easy, CURLOPT_LOW_SPEED_LIMIT, o->low_speed_limit);
+        set(easy, CURLOPT_LOW_SPEED_TIME, o->low_speed_time);
+    }
+    if (groups & OURS_DEBUG) {
+        set(easy, CURLOPT_DEBUGFUNCTION, o->debug_function);
+        set(easy, CURLOPT_DEBUGDATA, o->debug_data);
+    }
+    if (groups & OURS_BODY)
+        put_program_body(t, easy);
+    if (groups & OURS_PORT)
+        set(easy, CURLOPT_PORT, o->port);
+    if (groups & OURS_AUTH)
+        set(easy, CURLOPT_HTTPAUTH, o->http_auth);
+    if (groups & OURS_CONNECT_TIMEOUT)
+        set(easy, CURLOPT_CONNECTTIMEOUT_MS, o->connect_timeout_ms);
+    if (groups & OURS_TIMEOUT)
+        set(easy, CURLOPT_TIMEOUT_MS, o->timeout_ms);
+}
+
+static void put_back_body(struct transfer *t) {
+    if (!(t->applied & OURS_BODY))
+        return;
+    put_program_body(t, t->handle->easy);
+    body_replace(&t->body, NULL, 0);
+    content_drop_edit(&t->content, t->handle->curl);
+    t->applied &= ~(unsigned)OURS_BODY;
+}
+
+/* The length of an edited body that the program gives by a function, if it has said one itself. */
+static void set_read_length(struct transfer *t) {
+    const struct options *o = &t->handle->options;
+    bool upload = o->method == METHOD_UPLOAD, said = (upload ? o->in_size : o->post_size) >= 0;
+    for (const struct curl_slist *h = o->headers; h && !said; h = h->next)
+        said = credentials_header_is(h->data, "content-length");
+    if (said && upload)
+        SET(t, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->content.edited_length);
+    else if (said)
+        SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->content.edited_length);
+}
+
+static void put_edited(struct transfer *t) {
+    const struct content *content = &t->content;
+    switch (content->kind) {
+    case CONTENT_IN_MEMORY:
+        SET(t, CURLOPT_POSTFIELDS, content->edited);
+        SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)content->edited_length);
+        break;
+    case CONTENT_FROM_FUNCTION:
+        body_replace(&t->body, content->edited, content->edited_length);
+        set_read_length(t);
+        break;
+    case CONTENT_MIME:
+        SET(t, CURLOPT_MIMEPOST, content->mime);
+        break;
+    case CONTENT_LIST:
+        SET(t, CURLOPT_HTTPPOST, content->list);
+        break;
+    }
+    t->applied |= OURS_BODY;
+}
+
+/* The body that the plan wants, the program's or an edited one. */
+static bool set_body(struct transfer *t) {
+    bool changed;
+    put_back_body(t);
+    if (!translate_body(t, &changed))
+        return false;
+    if (changed)
+        put_edited(t);
+    return true;
+}
+
 bool attempt_aim(struct transfer *t) {
     const struct options *o = &t->handle->options;
     const struct backend *backend = &pool_endpoint(t->live->pool)->backends[t->backend];
     const struct runtime_key *key = &t->live->keys[t->backend];
     bool theirs = key->state == CREDENTIALS_OF_PROGRAM;
-    if (!set_url(t, backend, theirs) || !make_headers(t, key))
+    if (!set_body(t) || !set_url(t, backend, theirs) || !make_headers(t, key))
         return false;
     SET(t, CURLOPT_HEADERFUNCTION, gate_header);
     SET(t, CURLOPT_HEADERDATA, &t->gate);
@@ -309,63 +453,6 @@ void attempt_drop_key(struct transfer *t) {
     t->key_sent = false;
 }
 
-static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
-    const struct options *o = &t->handle->options;
-    CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
-    if (groups & OURS_URL) {
-        if (o->curlu)
-            set(easy, CURLOPT_CURLU, o->curlu);
-        /* with CURLOPT_CURLU the URL is not used, but told as the effective one */
-        set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
-    }
-    if (groups & OURS_HEADERS)
-        set(easy, CURLOPT_HTTPHEADER, o->headers);
-    if (groups & OURS_HEADER_CALLBACK) {
-        set(easy, CURLOPT_HEADERFUNCTION, o->header_function);
-        set(easy, CURLOPT_HEADERDATA, o->header_data);
-    }
-    if (groups & OURS_WRITE_CALLBACK) {
-        set(easy, CURLOPT_WRITEFUNCTION, o->write_function);
-        set(easy, CURLOPT_WRITEDATA, o->write_data);
-    }
-    if (groups & OURS_READ_CALLBACKS) {
-        set(easy, CURLOPT_READFUNCTION, o->read_function);
-        set(easy, CURLOPT_READDATA, o->read_data);
-        set(easy, CURLOPT_SEEKFUNCTION, o->seek_function);
-        set(easy, CURLOPT_SEEKDATA, o->seek_data);
-    }
-    if (groups & OURS_PROGRESS) {
-        set(easy, CURLOPT_XFERINFOFUNCTION, o->xferinfo_function);
-        /* libcurl has one flag for both kinds of function, and the line above may clear it */
-        if (o->progress_function)
-            set(easy, CURLOPT_PROGRESSFUNCTION, o->progress_function);
-        set(easy, CURLOPT_XFERINFODATA, o->progress_data);
-        set(easy, CURLOPT_NOPROGRESS, o->no_progress);
-    }
-    if (groups & OURS_NETRC)
-        set(easy, CURLOPT_NETRC, o->netrc);
-    if (groups & OURS_PREREQ) {
-        set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
-        set(easy, CURLOPT_PREREQDATA, o->prereq_data);
-    }
-    if (groups & OURS_SPEED) {
-        set(easy, CURLOPT_LOW_SPEED_LIMIT, o->low_speed_limit);
-        set(easy, CURLOPT_LOW_SPEED_TIME, o->low_speed_time);
-    }
-    if (groups & OURS_DEBUG) {
-        set(easy, CURLOPT_DEBUGFUNCTION, o->debug_function);
-        set(easy, CURLOPT_DEBUGDATA, o->debug_data);
-    }
-    if (groups & OURS_PORT)
-        set(easy, CURLOPT_PORT, o->port);
-    if (groups & OURS_AUTH)
-        set(easy, CURLOPT_HTTPAUTH, o->http_auth);
-    if (groups & OURS_CONNECT_TIMEOUT)
-        set(easy, CURLOPT_CONNECTTIMEOUT_MS, o->connect_timeout_ms);
-    if (groups & OURS_TIMEOUT)
-        set(easy, CURLOPT_TIMEOUT_MS, o->timeout_ms);
-}
-
 void attempt_hand_back(struct transfer *t) {
     unsigned groups =
         t->applied & (OURS_HEADER_CALLBACK | OURS_WRITE_CALLBACK | OURS_PROGRESS | OURS_SPEED);
@@ -374,12 +461,14 @@ void attempt_hand_back(struct transfer *t) {
 }
 
 void attempt_park(struct transfer *t) {
+    put_back_body(t);
     if (t->applied & ~(unsigned)PARKED)
         put_back(t, t->handle->easy, t->applied & ~(unsigned)PARKED);
     t->applied &= PARKED;
 }
 
 void attempt_restore(struct transfer *t) {
+    put_back_body(t);
     put_back(t, t->handle->easy, t->applied);
     t->applied = 0;
 }
@@ -414,6 +503,15 @@ static unsigned group_of(CURLoption option) {
         return OURS_PROGRESS;
     case CURLOPT_NETRC:
         return OURS_NETRC;
+    case CURLOPT_POSTFIELDS:
+    case CURLOPT_COPYPOSTFIELDS:
+    case CURLOPT_POSTFIELDSIZE:
+    case CURLOPT_POSTFIELDSIZE_LARGE:
+    case CURLOPT_INFILESIZE:
+    case CURLOPT_INFILESIZE_LARGE:
+    case CURLOPT_MIMEPOST:
+    case CURLOPT_HTTPPOST:
+        return OURS_BODY;
     case CURLOPT_PREREQFUNCTION:
     case CURLOPT_PREREQDATA:
         return OURS_PREREQ;

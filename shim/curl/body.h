@@ -22,10 +22,13 @@ struct body {
     curl_off_t base; /* where the copy begins in the body: not 0 after a seek, to resume */
     char *copy;
     size_t length, capacity;
-    size_t cursor; /* how much of the copy this attempt has been given */
-    bool ended;    /* the program has given all of it */
-    bool overrun;  /* more than the limit, or memory ran out: there is no copy */
-    bool touched;  /* the program's function was called since the last rewind */
+    size_t cursor;       /* how much of the copy this attempt has been given */
+    bool ended;          /* the program has given all of it */
+    bool overrun;        /* more than the limit, or memory ran out: there is no copy */
+    bool touched;        /* the program's function was called since the last rewind */
+    bool aborted;        /* it asked body_load to end the transfer: it is the next to be told */
+    const char *instead; /* what this attempt is given in its place, or NULL ... */
+    size_t instead_length, instead_cursor;
 };
 
 /* Prepares for a transfer; nothing is allocated before something is read. */
@@ -39,6 +42,17 @@ void body_clear(struct body *body);
  * copy ran over its limit and the program can't go back either. Cheap if nothing was read.
  */
 bool body_rewind(struct body *body);
+
+/*
+ * Reads the whole body into the copy, before an attempt that stands at its beginning. EXPECTED is
+ * its length, -1 if that is not known. Returns true if all of it is in body->copy, body->length
+ * bytes; false if it is more than the limit, if the program has not got it all yet, or if it
+ * begins elsewhere. Either way the attempt will be given all of it.
+ */
+bool body_load(struct body *body, curl_off_t expected);
+
+/* Gives this attempt LENGTH bytes of TEXT, the caller's, in place of the body; NULL: the body. */
+void body_replace(struct body *body, const char *text, size_t length);
 
 /* For CURLOPT_READFUNCTION and CURLOPT_SEEKFUNCTION, with the body as their data. */
 size_t body_read(char *out, size_t size, size_t count, void *body);

@@ -21,8 +21,10 @@ static CURL *hook_init(const void *caller) {
     const struct libcurl *curl = libcurl_of(caller, &inner);
     CURL *easy = curl ? curl->easy_init() : NULL;
     /* libcurl's own handles are none of the program's, and it frees them behind our back */
-    if (easy && !inner && runtime_get())
-        handle_add(easy, curl);
+    const struct runtime *runtime = easy && !inner ? runtime_get() : NULL;
+    struct handle *handle = runtime ? handle_add(easy, curl) : NULL;
+    if (handle)
+        handle->options.copies_posts = runtime->translates;
     return easy;
 }
 
@@ -151,8 +153,10 @@ static void reset_known(struct handle *handle) {
     transfer_release(handle);
     handle->curl->easy_reset(handle->easy);
     uint64_t changes = handle->options.url_changes;
+    bool copies = handle->options.copies_posts;
     options_clear(&handle->options);
     options_init(&handle->options);
+    handle->options.copies_posts = copies;
     handle->options.url_changes = changes + 1;
 }
 

@@ -124,6 +124,21 @@ static void *find(const struct scope *scope, const char *name) {
         memcpy(&(field), &found_, sizeof(field));                                                  \
     } while (0)
 
+static void fill_forms(const struct scope *caller, struct libcurl *curl) {
+    FIND(caller, "curl_mime_init", curl->mime_init);
+    FIND(caller, "curl_mime_free", curl->mime_free);
+    FIND(caller, "curl_mime_addpart", curl->mime_addpart);
+    FIND(caller, "curl_mime_name", curl->mime_name);
+    FIND(caller, "curl_mime_filename", curl->mime_filename);
+    FIND(caller, "curl_mime_type", curl->mime_type);
+    FIND(caller, "curl_mime_encoder", curl->mime_encoder);
+    FIND(caller, "curl_mime_data", curl->mime_data);
+    FIND(caller, "curl_mime_filedata", curl->mime_filedata);
+    FIND(caller, "curl_mime_data_cb", curl->mime_data_cb);
+    FIND(caller, "curl_mime_subparts", curl->mime_subparts);
+    FIND(caller, "curl_mime_headers", curl->mime_headers);
+}
+
 static bool fill(const struct scope *caller, struct libcurl *curl) {
     curl_version_info_data *(*version_info)(CURLversion);
     memset(curl, 0, sizeof *curl);
@@ -144,6 +159,7 @@ static bool fill(const struct scope *caller, struct libcurl *curl) {
     FIND(caller, "curl_multi_info_read", curl->multi_info_read);
     FIND(caller, "curl_multi_setopt", curl->multi_setopt);
     FIND(caller, "curl_multi_cleanup", curl->multi_cleanup);
+    fill_forms(caller, curl);
     FIND(caller, "curl_url_get", curl->url_get);
     FIND(caller, "curl_free", curl->free);
     FIND(caller, "curl_version_info", version_info);

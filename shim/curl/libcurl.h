@@ -16,7 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One libcurl's functions; those of the multi interface may be NULL. Constant once made. */
+/* One libcurl's functions; those of the multi interface and of forms may be NULL. Constant once
+ * made. */
 struct libcurl {
     CURL *(*easy_init)(void);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
@@ -35,6 +36,19 @@ struct libcurl {
     CURLMsg *(*multi_info_read)(CURLM *, int *);
     CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
     CURLMcode (*multi_cleanup)(CURLM *);
+    curl_mime *(*mime_init)(CURL *);
+    void (*mime_free)(curl_mime *);
+    curl_mimepart *(*mime_addpart)(curl_mime *);
+    CURLcode (*mime_name)(curl_mimepart *, const char *);
+    CURLcode (*mime_filename)(curl_mimepart *, const char *);
+    CURLcode (*mime_type)(curl_mimepart *, const char *);
+    CURLcode (*mime_encoder)(curl_mimepart *, const char *);
+    CURLcode (*mime_data)(curl_mimepart *, const char *, size_t);
+    CURLcode (*mime_filedata)(curl_mimepart *, const char *);
+    CURLcode (*mime_data_cb)(curl_mimepart *, curl_off_t, curl_read_callback, curl_seek_callback,
+                             curl_free_callback, void *);
+    CURLcode (*mime_subparts)(curl_mimepart *, curl_mime *);
+    CURLcode (*mime_headers)(curl_mimepart *, struct curl_slist *, int);
     CURLUcode (*url_get)(const CURLU *, CURLUPart, char **, unsigned);
     void (*free)(void *);
     unsigned version;      /* as LIBCURL_VERSION_NUM: 0x075801 is 7.88.1 */

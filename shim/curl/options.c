@@ -12,6 +12,7 @@ void options_init(struct options *options) {
     options->read_data = stdin;
     options->no_progress = 1;
     options->http_auth = CURLAUTH_BASIC;
+    options->post_size = options->in_size = -1;
 }
 
 static void forget(char **text) {
@@ -28,7 +29,55 @@ static void forget_url(struct url_text *url) {
     *url = (struct url_text){NULL, NULL, 0};
 }
 
+/* The body in memory is no longer known. */
+static void forget_post(struct options *options) {
+    if (options->post_copy)
+        explicit_bzero(options->post_copy, options->post_room);
+    free(options->post_copy);
+    options->post_copy = NULL;
+    options->post_data = NULL;
+}
+
+size_t options_post_length(const struct options *options) {
+    if (options->post_size >= 0)
+        return (size_t)options->post_size;
+    return options->post_data ? strlen(options->post_data) : 0;
+}
+
+/* As libcurl copies it: as much as the size says that was set before. */
+static void copy_post(struct options *options, const char *data) {
+    size_t length = options->post_size >= 0 ? (size_t)options->post_size : strlen(data);
+    char *copy = malloc(length + 1);
+    if (!copy)
+        return;
+    memcpy(copy, data, length);
+    copy[length] = '\0';
+    options->post_data = options->post_copy = copy;
+    options->post_room = length + 1;
+}
+
+static void set_post(struct options *options, const char *data, bool copied) {
+    forget_post(options);
+    options->method = METHOD_POST;
+    options->post_fields = data != NULL;
+    options->post_copied = copied && data;
+    if (!copied)
+        options->post_data = data;
+    else if (data && options->copies_posts)
+        copy_post(options, data);
+}
+
+/* libcurl lets go of a copy that the new size would read beyond. */
+static void set_post_size(struct options *options, curl_off_t size) {
+    if (options->post_copied && options->post_size < size) {
+        forget_post(options);
+        options->post_fields = options->post_copied = false;
+    }
+    options->post_size = size;
+}
+
 void options_clear(struct options *options) {
+    forget_post(options);
     forget_url(&options->url);
     forget_url(&options->curlu_url);
     forget(&options->proxy);
@@ -83,6 +132,12 @@ void options_copy(struct options *to, const struct options *from) {
     *to = *from;
     to->url = to->curlu_url = (struct url_text){NULL, NULL, 0};
     to->proxy = to->pre_proxy = to->protocols_text = to->netrc_file = NULL;
+    to->mime = NULL; /* libcurl makes a copy of its own, of which nothing is known */
+    if (from->post_copied) {
+        to->post_data = to->post_copy = NULL;
+        if (from->post_data)
+            copy_post(to, from->post_data);
+    }
     set_url(to, &to->url, from->url.text);
     set_text(to, &to->proxy, from->proxy);
     set_text(to, &to->pre_proxy, from->pre_proxy);
@@ -120,13 +175,29 @@ static void set_method(struct options *options, CURLoption option, bool on) {
     case CURLOPT_PUT:
         options->method = on ? METHOD_UPLOAD : METHOD_GET;
         break;
+    default:
+        break;
+    }
+}
+
+static void set_body(struct options *options, CURLoption option, void *value) {
+    switch ((int)option) {
     case CURLOPT_HTTPPOST:
+        options->method = METHOD_MIME;
+        options->form = value;
+        options->mime = NULL;
+        break;
     case CURLOPT_MIMEPOST:
         options->method = METHOD_MIME;
+        options->mime = value;
+        options->form = NULL;
+        break;
+    case CURLOPT_POSTFIELDSIZE:
+    case CURLOPT_POSTFIELDSIZE_LARGE:
+        set_post_size(options, (curl_off_t)(intptr_t)value);
         break;
     default: /* CURLOPT_POSTFIELDS, CURLOPT_COPYPOSTFIELDS */
-        options->post_fields = on;
-        options->method = METHOD_POST;
+        set_post(options, value, (int)option == CURLOPT_COPYPOSTFIELDS);
         break;
     }
 }
@@ -138,6 +209,7 @@ enum rule {
     AUTH,
     NETRC,
     METHOD,
+    BODY,
     URL,
     URL_PARTS,
     SECONDS, /* a long in seconds, kept in milliseconds */
@@ -213,10 +285,14 @@ const struct note options_notes[OPTIONS_NOTES] = {
     RULE(METHOD, POST, 0),
     RULE(METHOD, UPLOAD, 0),
     RULE(METHOD, PUT, 0),
-    RULE(METHOD, HTTPPOST, 0),
-    RULE(METHOD, MIMEPOST, 0),
-    RULE(METHOD, POSTFIELDS, 0),
-    RULE(METHOD, COPYPOSTFIELDS, 0),
+    RULE(BODY, HTTPPOST, 0),
+    RULE(BODY, MIMEPOST, 0),
+    RULE(BODY, POSTFIELDS, 0),
+    RULE(BODY, COPYPOSTFIELDS, 0),
+    RULE(BODY, POSTFIELDSIZE, 0),
+    RULE(BODY, POSTFIELDSIZE_LARGE, 0),
+    VALUE(INFILESIZE, in_size),
+    VALUE(INFILESIZE_LARGE, in_size),
     RULE(UNFIT, CONNECT_ONLY, UNFIT_CONNECT_ONLY),
     RULE(UNFIT, CONNECT_TO, UNFIT_CONNECT_TO),
     RULE(UNFIT, UNIX_SOCKET_PATH, UNFIT_UNIX_SOCKET),
@@ -262,6 +338,9 @@ void options_record_other(struct options *options, CURLoption option, const stru
         break;
     case METHOD:
         set_method(options, option, value != NULL);
+        break;
+    case BODY:
+        set_body(options, option, value);
         break;
     case URL:
         set_url(options, &options->url, value);

@@ -56,7 +56,16 @@ struct options {
     unsigned unfit; /* UNFIT_... */
     unsigned auth;  /* AUTH_... */
     enum method method;
-    bool post_fields; /* a body in memory is set */
+    bool post_fields;      /* a body in memory is set ... */
+    const char *post_data; /* ... the program's; our copy if libcurl copied it; NULL: unknown */
+    bool post_copied;      /* CURLOPT_COPYPOSTFIELDS */
+    bool copies_posts;     /* our copy is made: a backend may need to see it */
+    char *post_copy;       /* ours, or NULL */
+    size_t post_room;      /* its size */
+    curl_off_t post_size;  /* CURLOPT_POSTFIELDSIZE(_LARGE); -1: up to its NUL, or unknown */
+    curl_off_t in_size;    /* CURLOPT_INFILESIZE(_LARGE); -1: unknown */
+    curl_mime *mime;       /* CURLOPT_MIMEPOST, if that was set last ... */
+    struct curl_httppost *form; /* ... CURLOPT_HTTPPOST, if that was */
 
     curl_write_callback write_function;
     void *write_data; /* a FILE * if there is no function */
@@ -164,6 +173,9 @@ static inline void options_record(struct options *options, CURLoption option,
  * CURLOPT_URL; NULL if there is none. Belongs to OPTIONS. url_changes counts when it is another.
  */
 const struct url_text *options_url(struct options *options, const struct libcurl *curl);
+
+/* The length of the body in memory, which is set. */
+size_t options_post_length(const struct options *options);
 
 /* Whether the request takes its body from the program's CURLOPT_READFUNCTION (or a FILE). */
 bool options_reads_body(const struct options *options);

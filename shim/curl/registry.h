@@ -1,6 +1,6 @@
 /*
- * From libcurl's handles to our records of them: one table for easy and multi handles, which can't
- * have the same address at the same time.
+ * From what libcurl makes for programs to our records of it: one table for easy and multi handles,
+ * forms and their parts, no two of which can have the same address at the same time.
  *
  * A lookup of what this thread looked up lately takes no lock. All functions are thread-safe and
  * keep errno on success.
@@ -16,7 +16,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-enum record_kind { RECORD_EASY, RECORD_MULTI };
+enum record_kind { RECORD_EASY, RECORD_MULTI, RECORD_MIME, RECORD_PART };
 
 /* The first member of every record. */
 struct record {

@@ -44,9 +44,9 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
     va_end(arguments);
 }
 
-static void add_json(struct text *text, const char *value) {
-    for (; *value; value++) {
-        unsigned char c = (unsigned char)*value;
+static void add_json_slice(struct text *text, struct slice value) {
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.text[i];
         if (c == '"' || c == '\\')
             add(text, "\\%c", c);
         else if (c < ' ')
@@ -56,13 +56,17 @@ static void add_json(struct text *text, const char *value) {
     }
 }
 
+static void add_json(struct text *text, const char *value) {
+    add_json_slice(text, (struct slice){value, strlen(value)});
+}
+
 /* Seconds to one decimal, rounded up, without printf's locale. */
 static void add_seconds(struct text *text, uint64_t ns) {
     uint64_t tenths = ns / 100000000 + (ns % 100000000 != 0);
     add(text, "%llu.%llu s", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10));
 }
 
-static void add_backends(struct text *text, const struct pool *pool, uint64_t now) {
+static void add_backends(struct text *text, const struct pool *pool, uint64_t unfit, uint64_t now) {
     const struct endpoint *endpoint = pool_endpoint(pool);
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         uint32_t reason;
@@ -70,7 +74,9 @@ static void add_backends(struct text *text, const struct pool *pool, uint64_t no
         uint64_t left = pool_cooling(pool, (int)i, now, &reason);
         add(text, "%s", i ? ", " : "");
         add_json(text, endpoint->backends[i].name);
-        if (left) {
+        if (unfit >> i & 1) {
+            add(text, " (can't serve this request)");
+        } else if (left) {
             add(text, " (%s, ", pool_reason_name(reason, name));
             add_seconds(text, left);
             add(text, ")");
@@ -80,35 +86,60 @@ static void add_backends(struct text *text, const struct pool *pool, uint64_t no
     }
 }
 
-char *reply_exhausted(const struct pool *pool, uint64_t now, size_t *length) {
-    uint64_t soonest = pool_soonest(pool, now);
-    if (!soonest)
-        soonest =
-            1000000000; /* tried in vain just now: a client that comes at once gains nothing */
-    unsigned long long seconds = soonest / 1000000000 + (soonest % 1000000000 != 0);
-    unsigned long long ms = soonest / 1000000 + (soonest % 1000000 != 0);
-    struct text body = {0}, response = {0};
-    add(&body, "{\"error\": {\"message\": \"All backends of endpoint '");
-    add_json(&body, pool_endpoint(pool)->name);
-    add(&body, "' are exhausted: ");
-    add_backends(&body, pool, now);
-    add(&body,
-        ". Please retry after %llu second%s.\", \"type\": \"rate_limit_error\", "
-        "\"param\": null, \"code\": \"429\"}}\n",
-        seconds, seconds == 1 ? "" : "s");
-    if (!body.failed)
+/* STATUS and HEADERS, lines with their ends, before BODY, which is freed. */
+static char *respond(const char *status, const char *headers, struct text *body, size_t *length) {
+    struct text response = {0};
+    if (!body->failed)
         add(&response,
-            "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n"
-            "Content-Length: %zu\r\nRetry-After: %llu\r\nretry-after-ms: %llu\r\n"
+            "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s"
             "Server: spillway\r\nConnection: close\r\n\r\n%s",
-            body.length, seconds, ms, body.bytes);
-    free(body.bytes);
-    if (body.failed || response.failed) {
+            status, body->length, headers, body->bytes);
+    free(body->bytes);
+    if (body->failed || response.failed) {
         free(response.bytes);
         return NULL;
     }
     *length = response.length;
     return response.bytes;
+}
+
+char *reply_exhausted(const struct pool *pool, uint64_t unfit, uint64_t now, size_t *length) {
+    uint64_t soonest = pool_soonest(pool, unfit, now);
+    if (!soonest || soonest == UINT64_MAX)
+        soonest =
+            1000000000; /* tried in vain just now: a client that comes at once gains nothing */
+    unsigned long long seconds = soonest / 1000000000 + (soonest % 1000000000 != 0);
+    unsigned long long ms = soonest / 1000000 + (soonest % 1000000 != 0);
+    struct text body = {0};
+    char headers[96];
+    add(&body, "{\"error\": {\"message\": \"All backends of endpoint '");
+    add_json(&body, pool_endpoint(pool)->name);
+    add(&body, "' are exhausted: ");
+    add_backends(&body, pool, unfit, now);
+    add(&body,
+        ". Please retry after %llu second%s.\", \"type\": \"rate_limit_error\", "
+        "\"param\": null, \"code\": \"429\"}}\n",
+        seconds, seconds == 1 ? "" : "s");
+    snprintf(headers, sizeof headers, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n", seconds, ms);
+    return respond("429 Too Many Requests", headers, &body, length);
+}
+
+char *reply_refused(const struct endpoint *endpoint, const char *const *reasons, struct slice path,
+                    size_t *length) {
+    struct text body = {0};
+    add(&body, "{\"error\": {\"message\": \"No backend of endpoint '");
+    add_json(&body, endpoint->name);
+    add(&body, "' can serve this request for '");
+    add_json_slice(&body, path);
+    add(&body, "': ");
+    for (size_t i = 0; i < endpoint->backend_count; i++) {
+        add(&body, "%s", i ? ", " : "");
+        add_json(&body, endpoint->backends[i].name);
+        add(&body, " (%s)", reasons[i]);
+    }
+    add(&body, ".\", \"type\": \"invalid_request_error\", \"param\": null, \"code\": "
+               "\"400\"}}\n");
+    return respond("400 Bad Request", "", &body, length);
 }
 
 /* A listener on a name that the kernel chooses, and its address. */

@@ -25,11 +25,17 @@ struct reply {
 void reply_init(struct reply *reply);
 
 /*
- * The 429 that says that every backend of POOL cools: Retry-After in whole seconds, rounded up and
- * at least 1, retry-after-ms, and OpenAI's error shape with each backend, its reason and its
- * seconds. *LENGTH bytes for free(), or NULL if memory ran out.
+ * The 429 that says that every backend of POOL cools, but for those with a bit in UNFIT, which
+ * can't serve the request: Retry-After in whole seconds, rounded up and at least 1, retry-after-ms,
+ * and OpenAI's error shape with each backend, its reason and its seconds. *LENGTH bytes for free(),
+ * or NULL if memory ran out.
  */
-char *reply_exhausted(const struct pool *pool, uint64_t now, size_t *length);
+char *reply_exhausted(const struct pool *pool, uint64_t unfit, uint64_t now, size_t *length);
+
+/* The 400 that says that no backend of ENDPOINT can serve the request for PATH, for REASONS, one
+ * per backend. Otherwise the same. */
+char *reply_refused(const struct endpoint *endpoint, const char *const *reasons, struct slice path,
+                    size_t *length);
 
 /*
  * Aims HANDLE, whose options are the program's, at RESPONSE (LENGTH bytes, taken over by REPLY).

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "shim/curl/attempt.h"
+#include "shim/curl/translate.h"
 #include "shim/curl/verdict.h"
 #include "shim/log.h"
 
@@ -41,6 +42,7 @@ void transfer_free(struct transfer *t) {
     gate_clear(&t->gate);
     body_clear(&t->body);
     attempt_free(t);
+    content_clear(&t->content, t->handle->curl);
     free(t->answer);
     free_secret(t->asked);
     free(t);
@@ -58,6 +60,7 @@ static bool keep_route(struct transfer *t, const struct url_text *url, const str
     memcpy(copy, url->text, url->capacity * 2); /* with the scratch behind it */
     t->route = *route;
     t->route.userinfo = moved(route->userinfo, url->text, copy);
+    t->route.prefix = moved(route->prefix, url->text, copy);
     t->route.host = moved(route->host, url->text, copy);
     t->route.below = moved(route->below, url->text, copy);
     t->route.query = moved(route->query, url->text, copy);
@@ -121,6 +124,7 @@ bool transfer_begin(struct handle *handle) {
     t->reads_body = options_reads_body(o);
     if (t->reads_body)
         body_start(&t->body, o, handle->easy, endpoint_of(t)->replay_limit);
+    translate_begin(t);
     handle->aimed = handle->ours = true;
     if (log_wanted(LOG_INFO))
         verdict_log_intercepted(t);
@@ -225,17 +229,33 @@ static const struct gate_owner owner = {opinion, judge, hand_back, divert_body, 
 static void aim_reply(struct transfer *t) {
     size_t length = t->answer_length;
     char *response = t->answer;
+    const char *reasons[BACKENDS_MAX];
     t->answer = NULL;
     t->backend = -1;
     attempt_restore(t);
-    if (!response) {
-        response = reply_exhausted(t->live->pool, t->attempt_started, &length);
+    if (!response && !t->stuck && translate_refused(t, reasons)) {
+        response = reply_refused(endpoint_of(t), reasons, t->route.below, &length);
+        verdict_log_refused(t);
+    } else if (!response) {
+        response = reply_exhausted(t->live->pool, t->unfit, t->attempt_started, &length);
         verdict_log_exhausted(t);
     }
     if (t->attempts > 0)
         attempt_limit_time(t, t->attempt_started);
     if (response)
         reply_aim(&t->reply, t->handle, response, length);
+}
+
+/* Whether the backend can serve the request at all; if not, nothing was tried. */
+static bool fits(struct transfer *t) {
+    /* the first attempt finds nothing to rewind; later ones were asked before the rejection */
+    if (t->reads_body && !body_rewind(&t->body))
+        return false;
+    if (translate_plan(t, t->backend))
+        return true;
+    t->turn.attempts[t->backend]--;
+    verdict_log_skipped(t);
+    return false;
 }
 
 static bool aim_backend(struct transfer *t) {
@@ -245,9 +265,6 @@ static bool aim_backend(struct transfer *t) {
     t->uploaded = -1;
     gate_start(&t->gate, &t->handle->options, &owner, t,
                endpoint_of(t)->on_exhausted == EXHAUSTED_LAST);
-    /* the first attempt finds nothing to rewind; later ones were asked before the rejection */
-    if (t->reads_body && !body_rewind(&t->body))
-        return false;
     if (!attempt_aim(t))
         return false;
     if (endpoint_of(t)->first_byte_timeout_ns)
@@ -268,11 +285,13 @@ static bool shall_wait(struct transfer *t) {
     uint64_t now = ledger_now();
     if (endpoint->on_exhausted != EXHAUSTED_WAIT)
         return false;
-    uint64_t soonest = pool_soonest(t->live->pool, now);
+    uint64_t soonest = pool_soonest(t->live->pool, t->unfit, now);
     uint64_t spread = (SECOND / 10) << (t->waits < 5 ? t->waits : 5);
     uint64_t jitter = runtime_random(now) % spread;
     uint64_t wait = soonest ? soonest + jitter : spread + jitter;
     uint64_t limit = endpoint->max_wait_ns - t->waited_ns;
+    if (soonest == UINT64_MAX)
+        return false; /* none that could serve it */
     if (t->deadline && (t->deadline <= now || t->deadline - now < limit))
         limit = t->deadline > now ? t->deadline - now : 0;
     if (soonest >= limit)
@@ -298,7 +317,7 @@ enum transfer_next transfer_aim(struct transfer *t) {
         t->backend = t->stuck ? -1 : choose(t);
         if (t->backend < 0)
             break;
-        if (aim_backend(t))
+        if (fits(t) && aim_backend(t))
             return TRANSFER_RUN;
         pool_give_up(t->live->pool, &t->turn, t->backend);
         pool_bar(&t->turn, t->backend);
@@ -377,6 +396,8 @@ void transfer_end(struct transfer *t) {
     attempt_park(t);
     if (t->reads_body)
         body_clear(&t->body);
+    if (t->content.state != CONTENT_UNREAD)
+        content_clear(&t->content, t->handle->curl);
     free(t->answer);
     t->answer = NULL;
     t->handle->aimed = false;

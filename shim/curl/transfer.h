@@ -20,10 +20,12 @@
 #include <stdint.h>
 
 #include "shim/curl/body.h"
+#include "shim/curl/content.h"
 #include "shim/curl/gate.h"
 #include "shim/curl/handle.h"
 #include "shim/curl/mask.h"
 #include "shim/curl/reply.h"
+#include "shim/request/dialect.h"
 #include "shim/request/route.h"
 #include "shim/runtime.h"
 
@@ -72,6 +74,11 @@ struct transfer {
     struct mask mask;
     struct gate gate;
     struct body body;
+    struct content content;
+    struct dialect_request request; /* if a backend of the endpoint needs it translated */
+    struct dialect_plan plan;       /* for the attempt at hand */
+    uint64_t unfit;                 /* bit per backend: it can't serve this request ... */
+    uint8_t misfits[BACKENDS_MAX];  /* ... for this reason, see translate.c */
     struct reply reply;
     char *answer; /* the last rejected response, kept for on_exhausted: last */
     size_t answer_length;

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "shim/curl/translate.h"
 #include "shim/log.h"
 
 static const struct endpoint *endpoint_of(const struct transfer *t) {
@@ -143,7 +144,7 @@ void verdict_report(struct transfer *t) {
 
 /* Whether the request can be made once more from its beginning. */
 static bool is_repeatable(struct transfer *t) {
-    return !t->reads_body || body_rewind(&t->body);
+    return t->reads_body ? body_rewind(&t->body) : content_rewind(&t->content, &t->handle->options);
 }
 
 bool verdict_judge(struct transfer *t, int status) {
@@ -338,12 +339,30 @@ void verdict_log_intercepted(const struct transfer *t) {
     log_end(&line);
 }
 
+void verdict_log_skipped(const struct transfer *t) {
+    struct log_line line;
+    log_begin(&line, LOG_WARN, "skipped");
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    log_text(&line, "backend", backend_of(t)->name);
+    log_text(&line, "reason", translate_reason(t, t->backend));
+    log_slice(&line, "path", t->route.below.text, t->route.below.length);
+    log_end(&line);
+}
+
+void verdict_log_refused(const struct transfer *t) {
+    struct log_line line;
+    log_begin(&line, LOG_WARN, "refused");
+    log_text(&line, "endpoint", endpoint_of(t)->name);
+    log_slice(&line, "path", t->route.below.text, t->route.below.length);
+    log_end(&line);
+}
+
 void verdict_log_exhausted(const struct transfer *t) {
     struct log_line line;
     log_begin(&line, LOG_WARN, "exhausted");
     log_text(&line, "endpoint", endpoint_of(t)->name);
     log_number(&line, "attempts", t->attempts);
-    log_seconds(&line, "seconds", pool_soonest(t->live->pool, ledger_now()));
+    log_seconds(&line, "seconds", pool_soonest(t->live->pool, t->unfit, ledger_now()));
     log_end(&line);
 }
 

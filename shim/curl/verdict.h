@@ -37,6 +37,8 @@ bool verdict_is_silent(struct transfer *transfer, curl_off_t up_total, curl_off_
 bool verdict_leaves_origin(const struct transfer *transfer);
 
 void verdict_log_intercepted(const struct transfer *transfer);
+void verdict_log_skipped(const struct transfer *transfer);
+void verdict_log_refused(const struct transfer *transfer);
 void verdict_log_exhausted(const struct transfer *transfer);
 void verdict_log_waiting(const struct transfer *transfer);
 

@@ -140,11 +140,11 @@ uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32
     return cooling(slot, now);
 }
 
-uint64_t pool_soonest(const struct pool *pool, uint64_t now) {
+uint64_t pool_soonest(const struct pool *pool, uint64_t except, uint64_t now) {
     uint64_t soonest = UINT64_MAX;
     for (size_t i = 0; i < pool->endpoint->backend_count; i++) {
         uint64_t left = cooling(pool->slots[i], now);
-        if (left < soonest)
+        if (!(except & bit((int)i)) && left < soonest)
             soonest = left;
     }
     return soonest;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "shim/request/writer.h"
+
 /* Whether PATH is PREFIX or lies below it by whole segments. */
 static bool path_below(struct slice path, struct slice prefix) {
     return path.length >= prefix.length && memcmp(path.text, prefix.text, prefix.length) == 0 &&
@@ -37,46 +39,33 @@ bool route_find(const struct settings *settings, const char *text, bool default_
     route->host = url.host;
     route->userinfo = url.userinfo;
     route->query = url.query;
+    route->prefix = (struct slice){url.path.text, prefix->path.length};
     route->below =
         (struct slice){url.path.text + prefix->path.length, url.path.length - prefix->path.length};
     return true;
 }
 
-struct writer {
-    char *out;
-    size_t size, used;
-};
-
-static void put(struct writer *writer, const char *text, size_t length) {
-    if (length < writer->size - writer->used) {
-        memcpy(writer->out + writer->used, text, length);
-        writer->used += length;
-    } else {
-        writer->size = 0; /* nothing fits any more, and the result is void */
-        writer->used = 0;
-    }
-}
-
 size_t route_url(const struct route *route, const struct backend *backend, struct slice userinfo,
-                 char *out, size_t size) {
+                 struct slice target, char *out, size_t size) {
     struct writer writer = {out, size, 0};
     const char *rest = backend->url;
     if (backend->any_scheme) {
-        put(&writer, route->https ? "https://" : "http://", route->https ? 8 : 7);
+        writer_text(&writer, route->https ? "https://" : "http://");
     } else {
         size_t scheme = (size_t)(strstr(rest, "://") + 3 - rest);
-        put(&writer, rest, scheme);
+        writer_put(&writer, rest, scheme);
         rest += scheme;
     }
     if (userinfo.length) {
-        put(&writer, userinfo.text, userinfo.length);
-        put(&writer, "@", 1);
+        writer_slice(&writer, userinfo);
+        writer_text(&writer, "@");
     }
-    put(&writer, rest, strlen(rest));
-    put(&writer, route->below.text, route->below.length);
-    put(&writer, route->query.text, route->query.length);
-    if (!writer.size)
-        return 0;
-    out[writer.used] = '\0';
-    return writer.used;
+    writer_text(&writer, rest);
+    if (target.text) {
+        writer_slice(&writer, target);
+    } else {
+        writer_slice(&writer, route->below);
+        writer_slice(&writer, route->query);
+    }
+    return writer_end(&writer);
 }

@@ -18,8 +18,9 @@ struct route {
     struct slice host;     /* as the program's URL has it */
     struct slice userinfo; /* of the program's URL; empty if none */
     struct slice query;    /* with its '?', empty if none */
-    struct slice below;    /* the path below the logical prefix, without dot segments: empty, or
-                              from its '/' */
+    struct slice prefix;   /* the path of the endpoint's URL, as far as it matched ... */
+    struct slice below;    /* ... and the path below it, right behind, without dot segments:
+                              empty, or from its '/' */
 };
 
 /*
@@ -34,12 +35,12 @@ bool route_find(const struct settings *settings, const char *url, bool default_h
                 struct route *route);
 
 /*
- * Writes the URL of an attempt on BACKEND to OUT: the backend's base, what the program asked
- * below the logical prefix, and its query. USERINFO, "user:password", goes into it, if it is not
- * empty. Returns the length, or 0 if it does not fit into SIZE. Built from the route alone,
- * never from an attempt before.
+ * Writes the URL of an attempt on BACKEND to OUT: the backend's base, and TARGET, path and query
+ * (dialect.h); if its text is NULL what the program asked below the logical prefix, and its
+ * query. USERINFO, "user:password", goes into it, if it is not empty. Returns the length, or 0
+ * if it does not fit into SIZE. Built from the route alone, never from an attempt before.
  */
 size_t route_url(const struct route *route, const struct backend *backend, struct slice userinfo,
-                 char *out, size_t size);
+                 struct slice target, char *out, size_t size);
 
 #endif

@@ -397,7 +397,7 @@ test_key_is_back_after_a_redirect_took_it_away() {
     start_mock a --script "302:location='$URL_b/x',200,302:location='$URL_b/x',200"
     start_mock c
     settings "a 1 key_env: KEY_A; dialect: azure" "c 2 key_env: KEY_B; dialect: azure"
-    assert_status 0 spill curl -sS -L -o one -o two -o three "$LOGICAL/v1/1" "$LOGICAL/v1/2" "$LOGICAL/v1/3"
+    assert_status 0 spill curl -sS -L -o one -o two -o three "$LOGICAL/v1/models" "$LOGICAL/v1/files" "$LOGICAL/v1/batches"
     assert_seen a 2 api-key "$KEY_A" "the transfer behind the redirected one"
     assert_seen c 1 api-key "$KEY_B" "the attempt behind the redirected one"
     assert_equal '["none"]' "$(jq -s -c '[.[].key_hash // "none"] | unique' b.log)"

@@ -288,3 +288,105 @@ Test(body, is_sought_forward_in_each_attempt) {
     }
     body_clear(&body);
 }
+
+/* --- bodies that have to be seen ----------------------------------------------------------- */
+
+static void expect_read(struct body *body, const char *want, size_t length) {
+    static char got[SIZE * 2];
+    size_t used = 0, piece;
+    while ((piece = body_read(got + used, 1, 97, body)) > 0 && piece <= 97)
+        used += piece;
+    cr_assert_eq(used, length, "%zu bytes, expected %zu", used, length);
+    cr_expect_eq(memcmp(got, want, length), 0);
+}
+
+Test(body, a_loaded_body_is_given_from_its_beginning) {
+    static const curl_off_t expected[] = {-1, SIZE};
+    for (size_t i = 0; i < COUNT(expected); i++) {
+        struct body body;
+        struct options options;
+        struct source source = {.length = SIZE, .piece = 611};
+        start(&body, &options, &source, SIZE + 1);
+        cr_assert(body_load(&body, expected[i]));
+        cr_expect(body.length == SIZE && memcmp(body.copy, content, SIZE) == 0);
+        unsigned reads = source.reads;
+        expect_read(&body, content, SIZE);
+        cr_expect_eq(source.reads, reads + (expected[i] >= 0), "nothing is asked for twice");
+        cr_expect(body_rewind(&body));
+        expect_read(&body, content, SIZE);
+        body_clear(&body);
+    }
+}
+
+Test(body, the_rest_of_a_body_is_loaded_after_an_attempt_took_some) {
+    struct body body;
+    struct options options;
+    struct source source = {.length = SIZE, .piece = 100};
+    char some[250];
+    start(&body, &options, &source, SIZE + 1);
+    body_read(some, 1, sizeof some, &body);
+    body_read(some, 1, sizeof some, &body);
+    cr_assert(body_rewind(&body));
+    cr_assert(body_load(&body, -1));
+    expect_read(&body, content, SIZE);
+    body_clear(&body);
+}
+
+Test(body, no_more_is_loaded_than_the_size_says) {
+    struct body body;
+    struct options options;
+    struct source source = {.length = SIZE};
+    start(&body, &options, &source, SIZE);
+    cr_assert(body_load(&body, 1234));
+    cr_expect_eq(body.length, 1234);
+    cr_expect_eq(source.at, 1234);
+    body_clear(&body);
+}
+
+Test(body, a_body_that_is_not_loaded_whole_is_given_whole) {
+    static const struct {
+        uint64_t limit;
+        curl_off_t expected;
+        size_t answer;
+    } cases[] = {
+        {SIZE - 1, -1, 0}, {SIZE, -1, 0}, {SIZE - 1, SIZE, 0}, {SIZE * 2, -1, CURL_READFUNC_PAUSE}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct body body;
+        struct options options;
+        struct source source = {.length = SIZE, .piece = 1000, .answer_once = cases[i].answer};
+        start(&body, &options, &source, cases[i].limit);
+        cr_expect_not(body_load(&body, cases[i].expected), "case %zu", i);
+        expect_read(&body, content, SIZE);
+        body_clear(&body);
+    }
+}
+
+Test(body, an_abort_while_loading_is_told_by_the_next_read) {
+    struct body body;
+    struct options options;
+    char out[16];
+    struct source source = {.length = SIZE, .answer_once = CURL_READFUNC_ABORT};
+    start(&body, &options, &source, SIZE);
+    cr_expect_not(body_load(&body, -1));
+    cr_expect_eq(body_read(out, 1, sizeof out, &body), CURL_READFUNC_ABORT);
+    cr_expect_eq(source.reads, 1);
+    body_clear(&body);
+}
+
+Test(body, another_body_in_its_place) {
+    struct body body;
+    struct options options;
+    struct source source = {.length = SIZE};
+    start(&body, &options, &source, SIZE + 1);
+    cr_assert(body_load(&body, -1));
+    body_replace(&body, "instead", 7);
+    expect_read(&body, "instead", 7);
+    cr_expect_eq(body_seek(&body, 2, SEEK_SET), CURL_SEEKFUNC_OK);
+    expect_read(&body, "stead", 5);
+    cr_expect_eq(body_seek(&body, 8, SEEK_SET), CURL_SEEKFUNC_CANTSEEK);
+    cr_expect_eq(source.seeks, 0);
+    body_replace(&body, NULL, 0);
+    cr_expect(body_rewind(&body));
+    expect_read(&body, content, SIZE);
+    body_clear(&body);
+}

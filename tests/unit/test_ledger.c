@@ -375,7 +375,7 @@ static void use_pool(struct pool *pool, int count, uint64_t now, uint64_t random
         pool_cooling(pool, i, now, &reason);
         cr_assert_leq(strlen(pool_reason_name(reason, text)), 11);
     }
-    pool_soonest(pool, now);
+    pool_soonest(pool, 0, now);
     if (chosen < 0)
         return;
     int claim = pool_begin(pool, chosen);

@@ -78,6 +78,8 @@ static const struct noted pointers[] = {
     FIELD(STDERR, stderr_file),
     FIELD(LOW_SPEED_LIMIT, low_speed_limit),
     FIELD(LOW_SPEED_TIME, low_speed_time),
+    FIELD(INFILESIZE, in_size),
+    FIELD(INFILESIZE_LARGE, in_size),
     FIELD(IPRESOLVE, ip_resolve),
 };
 
@@ -105,10 +107,23 @@ static const struct {
 };
 
 static const CURLoption by_rule[] = {
-    CURLOPT_TIMEOUT,          CURLOPT_CONNECTTIMEOUT, CURLOPT_PROTOCOLS,  CURLOPT_HTTPGET,
-    CURLOPT_NOBODY,           CURLOPT_POST,           CURLOPT_UPLOAD,     CURLOPT_PUT,
-    CURLOPT_HTTPPOST,         CURLOPT_MIMEPOST,       CURLOPT_POSTFIELDS, CURLOPT_COPYPOSTFIELDS,
-    CURLOPT_DEFAULT_PROTOCOL, CURLOPT_CURLU,          CURLOPT_NETRC,
+    CURLOPT_TIMEOUT,
+    CURLOPT_CONNECTTIMEOUT,
+    CURLOPT_PROTOCOLS,
+    CURLOPT_HTTPGET,
+    CURLOPT_NOBODY,
+    CURLOPT_POST,
+    CURLOPT_UPLOAD,
+    CURLOPT_PUT,
+    CURLOPT_HTTPPOST,
+    CURLOPT_MIMEPOST,
+    CURLOPT_POSTFIELDS,
+    CURLOPT_COPYPOSTFIELDS,
+    CURLOPT_DEFAULT_PROTOCOL,
+    CURLOPT_CURLU,
+    CURLOPT_NETRC,
+    CURLOPT_POSTFIELDSIZE,
+    CURLOPT_POSTFIELDSIZE_LARGE,
 };
 
 /* The bytes of OPTIONS must be those of BEFORE but for SIZE of them at WHERE. */
@@ -436,4 +451,80 @@ Test(options, parts_of_a_url_win_over_it) {
     cr_expect_str_eq(options_url(&copy, &curl)->text, "http://c.test/v1/y");
     options_clear(&copy);
     curl_url_cleanup(parts);
+}
+
+/* --- the body in memory -------------------------------------------------------------------- */
+
+static void set_text(struct options *options, CURLoption option, const char *text) {
+    union {
+        const char *in;
+        void *out;
+    } value = {text};
+    options_record(options, option, options_note(option), value.out);
+}
+
+Test(options, post_fields_are_the_programs_own) {
+    static const char body[] = "{\"model\": \"gpt-4\"}";
+    struct options options;
+    options_init(&options);
+    options.copies_posts = true;
+    cr_expect_eq(options.post_size, -1);
+    set_text(&options, CURLOPT_POSTFIELDS, body);
+    cr_expect_eq(options.post_data, body);
+    cr_expect(options.post_fields && !options.post_copied && !options.post_copy);
+    cr_expect_eq(options_post_length(&options), strlen(body));
+    set_long(&options, CURLOPT_POSTFIELDSIZE, 3);
+    cr_expect_eq(options_post_length(&options), 3);
+    set_text(&options, CURLOPT_POSTFIELDS, NULL);
+    cr_expect(!options.post_fields && !options.post_data);
+    options_clear(&options);
+}
+
+Test(options, a_copied_body_is_copied_by_its_size) {
+    char body[] = "one\0two";
+    struct options options, copy;
+    options_init(&options);
+    options.copies_posts = true;
+    set_long(&options, CURLOPT_POSTFIELDSIZE_LARGE, 7);
+    set_text(&options, CURLOPT_COPYPOSTFIELDS, body);
+    memset(body, 'x', sizeof body);
+    cr_expect(options.post_fields && options.post_copied);
+    cr_assert_eq(options_post_length(&options), 7);
+    cr_expect_eq(memcmp(options.post_data, "one\0two", 7), 0);
+    options_copy(&copy, &options);
+    cr_expect_neq(copy.post_data, options.post_data);
+    cr_expect_eq(memcmp(copy.post_data, "one\0two", 7), 0);
+    options_clear(&copy);
+    options_clear(&options);
+}
+
+Test(options, a_larger_size_ends_a_copied_body) {
+    struct options options;
+    options_init(&options);
+    options.copies_posts = true;
+    set_text(&options, CURLOPT_COPYPOSTFIELDS, "body");
+    cr_expect_eq(options_post_length(&options), 4);
+    set_long(&options, CURLOPT_POSTFIELDSIZE, 9);
+    cr_expect(!options.post_fields && !options.post_copied && !options.post_data);
+    cr_expect(options_reads_body(&options), "libcurl asks the read function then");
+    options_clear(&options);
+}
+
+Test(options, a_body_is_copied_only_if_it_may_be_looked_at) {
+    struct options options;
+    options_init(&options);
+    set_text(&options, CURLOPT_COPYPOSTFIELDS, "body");
+    cr_expect(options.post_fields && options.post_copied && !options.post_data);
+    options_clear(&options);
+}
+
+Test(options, of_two_forms_the_last_one_counts) {
+    static char mime, form;
+    struct options options;
+    options_init(&options);
+    options_record(&options, CURLOPT_MIMEPOST, options_note(CURLOPT_MIMEPOST), &mime);
+    cr_expect(options.method == METHOD_MIME && (void *)options.mime == &mime && !options.form);
+    options_record(&options, CURLOPT_HTTPPOST, options_note(CURLOPT_HTTPPOST), &form);
+    cr_expect(options.method == METHOD_MIME && (void *)options.form == &form && !options.mime);
+    options_clear(&options);
 }

@@ -143,7 +143,7 @@ static void check_soonest(const struct world *w) {
         if (left < soonest)
             soonest = left;
     }
-    cr_assert_eq(pool_soonest(w->pool, NOW), soonest);
+    cr_assert_eq(pool_soonest(w->pool, 0, NOW), soonest);
 }
 
 Test(pool, keeps_its_tiers_in_any_state) {
@@ -277,7 +277,7 @@ Test(pool, is_tried_by_one_after_a_cooldown) {
     cr_expect_eq(pool_choose(w.pool, &other, then, 0), 0, "the first to come tries it");
     cr_expect_eq(pool_choose(w.pool, &third, then, 0), -1, "nobody else does");
     cr_expect_eq(pool_choose(w.pool, &other, then, 0), 0, "the first may go on");
-    cr_expect_eq(pool_soonest(w.pool, then), 0);
+    cr_expect_eq(pool_soonest(w.pool, 0, then), 0);
     cr_expect_eq(pool_choose(w.pool, &third, then + 5 * SECOND, 0), 0, "a lease runs out");
     pool_give_up(w.pool, &third, 0);
     cr_expect_eq(pool_choose(w.pool, &turn, then, 0), 0, "it was given up");
@@ -314,9 +314,9 @@ Test(pool, the_longest_cooldown_of_the_settings_is_one) {
     start_world(&w);
     struct pool_turn turn = {0};
     cr_expect_eq(pool_failed(w.pool, &turn, 0, 429, true, day, NOW), day);
-    cr_expect_eq(pool_soonest(w.pool, NOW), day);
-    cr_expect_eq(pool_soonest(w.pool, NOW + day - 1), 1);
-    cr_expect_eq(pool_soonest(w.pool, NOW + day), 0);
+    cr_expect_eq(pool_soonest(w.pool, 0, NOW), day);
+    cr_expect_eq(pool_soonest(w.pool, 0, NOW + day - 1), 1);
+    cr_expect_eq(pool_soonest(w.pool, 0, NOW + day), 0);
     close_world(&w);
 }
 

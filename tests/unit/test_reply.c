@@ -44,7 +44,7 @@ static void cool(struct world *w, int backend, uint32_t reason, uint64_t ns) {
 }
 
 static void make(struct world *w) {
-    char *raw = reply_exhausted(w->pool, NOW, &w->length);
+    char *raw = reply_exhausted(w->pool, 0, NOW, &w->length);
     cr_assert_not_null(raw);
     w->response = calloc(1, w->length + 1);
     memcpy(w->response, raw, w->length);

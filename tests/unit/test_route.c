@@ -163,7 +163,7 @@ static const char *attempt(const char *url, const char *base, bool any_scheme, b
     snprintf(copy, sizeof copy, "%s", base);
     cr_assert(find(url, false, &route, &memory), "%s", url);
     size_t length = route_url(&route, &backend, userinfo ? route.userinfo : (struct slice){NULL, 0},
-                              out, sizeof out);
+                              (struct slice){NULL, 0}, out, sizeof out);
     cr_assert_eq(length, strlen(out));
     free(memory);
     return out;
@@ -212,7 +212,8 @@ Test(route, never_writes_beyond_its_room) {
     cr_assert(find("https://u:p@api.openai.com/v1/chat?a=b", false, &route, &memory));
     for (size_t size = 0; size <= sizeof expected + 3; size++) {
         char *out = malloc(size ? size : 1);
-        size_t length = route_url(&route, &backend, route.userinfo, out, size);
+        size_t length =
+            route_url(&route, &backend, route.userinfo, (struct slice){NULL, 0}, out, size);
         cr_assert_eq(length, size >= sizeof expected ? sizeof expected - 1 : 0, "%zu", size);
         if (length)
             cr_assert_str_eq(out, expected);
