@@ -239,16 +239,17 @@ const struct schema_key schema_keys[] = {
      .example = "weight: 3"},
     {IN_BACKEND(dialect), .name = "dialect", .type = SCHEMA_WORD, .words = schema_dialects,
      .absent = "the endpoint's",
-     .meaning = "What the backend speaks: it decides the header of its key, api-key (azure) or "
-                "Authorization: Bearer (openai). Path and body go to it as they are.",
+     .meaning = "What the backend speaks. If it is not what the program speaks, requests are "
+                "translated, see DIALECTS. It decides the header of the backend's key, too: "
+                "api-key (azure) or Authorization: Bearer (openai).",
      .example = "dialect: azure"},
     {.section = SECTION_BACKEND,
      .name = "api_version",
      .type = SCHEMA_TEXT,
-     .absent = "the program's own",
+     .absent = "the program's own, or 2024-10-21 if it speaks openai",
      .nullable = true,
-     .meaning = "The api-version of an Azure backend. It is checked and has no effect: the query "
-                "goes as the program wrote it.",
+     .meaning = "The api-version that an Azure backend is asked for. Below /openai/v1 none is "
+                "sent, unless it is a word such as preview.",
      .example = "api_version: \"2024-10-21\""},
     {.section = SECTION_BACKEND,
      .name = "key_env",
@@ -279,8 +280,9 @@ const struct schema_key schema_keys[] = {
      .maximum = 256,
      .absent = "names stay as they are",
      .nullable = true,
-     .meaning = "The program's names of models, and this backend's names of deployments for them. "
-                "They are checked and have no effect: the body goes as the program wrote it.",
+     .meaning = "The program's names of models, and this backend's names of deployments or models "
+                "for them. From an azure program to an openai backend it is read the other way "
+                "round first: the program's deployment on the right, the model on the left.",
      .example = "models: {gpt-4: gpt4, gpt-4o-mini: mini}"},
 };
 

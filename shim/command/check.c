@@ -172,16 +172,32 @@ static const char *fault_of_key_file(const char *path) {
     return fault;
 }
 
-/* Paths and bodies go to a backend as the program wrote them. */
-static bool warn_translation(const struct settings *settings, const struct endpoint *endpoint,
-                             const struct backend *backend, FILE *out) {
-    if (!backend->api_version && !backend->model_count)
-        return false;
-    fprintf(out,
-            "%s: warning: %s/%s: api_version and models change nothing: path and body go to the "
-            "backend as they are\n",
-            settings->file, endpoint->name, backend->name);
-    return true;
+/* What the dialects make senseless, or NULL. */
+static const char *fault_of_dialect(const struct endpoint *endpoint,
+                                    const struct backend *backend) {
+    struct url url;
+    const char *version = backend->api_version;
+    size_t length = strlen(backend->url);
+    bool azure = backend->dialect == DIALECT_AZURE, other = backend->dialect != endpoint->dialect;
+    if (version && !azure)
+        return "api_version is for dialect: azure, it is not sent";
+    if (version && *version >= '0' && *version <= '9' && length >= 10 &&
+        strcmp(backend->url + length - 10, "/openai/v1") == 0)
+        return "/openai/v1 takes no dated api_version, it is not sent";
+    if (other && !azure && url_parse(backend->url, true, &url) && !url.path.length)
+        return "the URL has no path, most APIs of OpenAI's kind begin at /v1";
+    if (other && backend->key_source == KEY_NONE)
+        return "it has no key, and the program's own goes in the header of the other dialect";
+    return NULL;
+}
+
+static bool warn_dialect(const struct settings *settings, const struct endpoint *endpoint,
+                         const struct backend *backend, FILE *out) {
+    const char *fault = fault_of_dialect(endpoint, backend);
+    if (fault)
+        fprintf(out, "%s: warning: %s/%s: %s\n", settings->file, endpoint->name, backend->name,
+                fault);
+    return fault;
 }
 
 static bool warn_backend(const struct settings *settings, const struct endpoint *endpoint,
@@ -224,7 +240,7 @@ unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FI
         const struct endpoint *endpoint = &settings->endpoints[i];
         for (size_t j = 0; j < endpoint->backend_count; j++)
             count += warn_backend(settings, endpoint, &endpoint->backends[j], lookup, out) +
-                     warn_translation(settings, endpoint, &endpoint->backends[j], out);
+                     warn_dialect(settings, endpoint, &endpoint->backends[j], out);
     }
     return count;
 }

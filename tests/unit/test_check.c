@@ -91,26 +91,59 @@ static char *warnings(const char *name, settings_lookup *values, unsigned expect
 }
 
 Test(check, doubts) {
-    char *printed = warnings("test.yaml", lookup, 3);
-    cr_expect_str_eq(printed, "test.yaml: warning: openai/ptu: api_version and models change "
-                              "nothing: path and body go to the backend as they are\n"
-                              "test.yaml: warning: openai/b: the variable ABSENT is not set\n"
+    char *printed = warnings("test.yaml", lookup, 2);
+    cr_expect_str_eq(printed, "test.yaml: warning: openai/b: the variable ABSENT is not set\n"
                               "test.yaml: warning: openai/c: no key from /no/key: No such file or "
                               "directory\n");
     free(printed);
-    printed = warnings("test.yaml", lookup_broken, 3);
+    printed = warnings("test.yaml", lookup_broken, 2);
     cr_expect_not_null(strstr(printed, "THERE has a line break"));
     cr_expect_null(strstr(printed, "sk-secret"));
     free(printed);
+}
+
+Test(check, dialects_that_make_no_sense) {
+    static const struct {
+        const char *endpoint, *backend, *warning; /* "": none */
+    } cases[] = {
+        {"openai", "url: https://a.example, dialect: azure, key: k", ""},
+        {"openai", "url: https://a.example, dialect: azure", "the header of the other dialect"},
+        {"openai", "url: https://a.example/v1, api_version: preview", "is for dialect: azure"},
+        {"openai", "url: https://a.example/openai/v1, dialect: azure, key: k, api_version: preview",
+         ""},
+        {"openai",
+         "url: https://a.example/openai/v1, dialect: azure, key: k, api_version: 2024-10-21",
+         "takes no dated api_version"},
+        {"azure", "url: https://a.example, dialect: openai, key: k", "begin at /v1"},
+        {"azure", "url: https://a.example/v1, dialect: openai, key: k", ""},
+        {"azure", "url: https://a.example, api_version: 2024-10-21", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char yaml[512], *printed = NULL;
+        size_t length = 0;
+        struct settings_error error;
+        FILE *out = open_memstream(&printed, &length);
+        snprintf(yaml, sizeof yaml,
+                 "endpoints: [{url: https://x.example, dialect: %s, backends: [{name: b, %s}]}]",
+                 cases[i].endpoint, cases[i].backend);
+        struct settings *settings = settings_load_text("t", yaml, strlen(yaml), &error);
+        cr_assert_not_null(settings, "%s", error.message);
+        cr_expect_eq(check_warn(settings, lookup, out), *cases[i].warning != '\0', "case %zu", i);
+        fclose(out);
+        cr_expect(*cases[i].warning ? strstr(printed, cases[i].warning) != NULL : !*printed,
+                  "case %zu: %s", i, printed);
+        free(printed);
+        settings_free(settings);
+    }
 }
 
 Test(check, keys_that_others_can_read) {
     char path[] = "/tmp/check-XXXXXX";
     int fd = mkstemp(path);
     cr_assert_geq(fd, 0);
-    free(warnings(path, lookup, 3));
+    free(warnings(path, lookup, 2));
     cr_assert_eq(fchmod(fd, 0640), 0);
-    char *printed = warnings(path, lookup, 4);
+    char *printed = warnings(path, lookup, 3);
     cr_expect_not_null(strstr(printed, "others can read it"));
     free(printed);
     close(fd);
