@@ -123,6 +123,9 @@ Test(model_multipart, reads_headers) {
         {"content-transfer-encoding:quoted-printable\r\n" FORM "name=model\r\n", 1, false},
         {FORM "name=model\r\nContent-Transfer-Encoding:\r\n", 1, false},
         {FORM "name=model\r\nContent-Transfer-Encoding: 8bit base64\r\n", 1, false},
+        {"Content-Transfer-Encoding: a\r\n" FORM
+         "name=model\r\nContent-Transfer-Encoding: 7bit\r\n",
+         1, false},
         {FORM "name=model\r\nContent-Transfer-Encoding: 7bit\r\n", 1, true},
         {FORM "name=model\r\nContent-Transfer-Encoding:8BIT \r\n", 1, true},
         {FORM "name=model\r\nContent-Transfer-Encoding:\r\n Binary\r\n", 1, true},
@@ -209,7 +212,7 @@ Test(model_multipart, refuses_what_is_malformed) {
         "--B\r\n" FORM "name=model\r\r\nm\r\n" END, "--B\r\n" FORM "name=model\r\n\nm\r\n" END,
         "--B\r\nX: \n\r\n\r\nm\r\n" END, "--B\r\n X: y\r\n\r\nm\r\n" END,
         "--B\r\nX\r\n\r\nm\r\n" END, "--B\r\n: y\r\n\r\nm\r\n" END, "--B\r\nX : y\r\n\r\nm\r\n" END,
-        "--B\r\nX y: z\r\n\r\nm\r\n" END,
+        "--B\r\nX y: z\r\n\r\nm\r\n" END, "--B\r\nX\x7f: z\r\n\r\nm\r\n" END,
         /* what they say */
         "--B\r\n" FORM "name=model\r\n" FORM "name=a\r\n\r\nm\r\n" END,
         "--B\r\n" FORM "name=a; name=model\r\n\r\nm\r\n" END,
@@ -289,10 +292,15 @@ Test(model_multipart, adds_a_field) {
 Test(model_multipart, refuses_names_that_make_lines) {
     static const char *const names[] = {"a\nb", "a\r", "\n", "--B", "--B--", "--Bx"};
     static const char *const bodies[] = {PROMPT END, MODEL "m\r\n" END};
+    static const char two[] = MODEL "m\r\n" MODEL "n\r\n" END;
+    const char *good[] = {"xxB", "-B"}, *bad[] = {"m", "--B"};
+    struct model_places places;
+    size_t length = 0;
+    expect_edit(TEXT(two), good, TEXT(MODEL "xxB\r\n" MODEL "-B\r\n" END));
+    cr_assert(find(TEXT(two), SLICE("B"), &places));
+    cr_expect_null(model_edit(TEXT(two), &places, bad, &length));
     for (size_t i = 0; i < COUNT(bodies) * COUNT(names); i++) {
         const char *body = bodies[i % COUNT(bodies)], *name = names[i / COUNT(bodies)];
-        struct model_places places;
-        size_t length = 0;
         cr_assert(find(body, strlen(body), SLICE("B"), &places));
         errno = EXDEV;
         cr_expect_null(model_edit(body, strlen(body), &places, &name, &length), "%s", name);
@@ -334,6 +342,9 @@ Test(model_multipart, finds_the_boundary) {
         {"multipart/form-data; boundary=\"a \"", NULL},
         {"multipart/form-data; boundary=\"\"", NULL},
         {"multipart/form-data; boundary=\"a\nb\"", NULL},
+        {"multipart/form-data; boundary=\"a\x7f\"", NULL},
+        {"multipart/form-data; boundary=a\"b\"", NULL},
+        {"multipart/form-data; boundary=a\\b", "a\\b"},
         {"multipart/form-data; boundary=", NULL},
         {"multipart/form-data; boundary=;", NULL},
         {"multipart/form-data; boundary=a b", NULL},
