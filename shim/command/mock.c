@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,260 +17,10 @@
 
 #include <microhttpd.h>
 
-#include "config/settings.h"
-#include "shim/command/mock_serve.h"
+#include "shim/command/mock_command.h"
 
-#define EXIT_WRONG 2
-#define NAME_MAX_  64
-#define PEM_MAX    (1u << 20)
-#define NS_PER_S   UINT64_C(1000000000)
-
-static const char help[] =
-    "Usage: spillway mock [OPTION]...\n"
-    "A simulated OpenAI or Azure OpenAI deployment. It prints \"mock NAME listening on URL\" once\n"
-    "it takes connections, and ends with status 0 on SIGTERM or SIGINT.\n"
-    "\n"
-    "  --listen HOST:PORT     where to listen; port 0 takes a free one (127.0.0.1:0)\n"
-    "  --name NAME            sent as x-spillway-mock and in each answer (mock)\n"
-    "  --tls CERT KEY         speak https, with these PEM files\n"
-    "  --dialect WORD         form of errors: openai, azure, or any: by the path (any)\n"
-    "  --limit COUNT/WINDOW   so many requests in a sliding window, 429 for more: 3/10s\n"
-    "  --status STEP          answer every request with this status, or step of a script\n"
-    "  --script STEP,...      a step per request, see below\n"
-    "  --retry-after SECONDS  Retry-After of a 429 (with --limit: until the window frees)\n"
-    "  --latency TIME         wait before each response: 50ms (0)\n"
-    "  --tokens N             words of an answer, events of a stream (8)\n"
-    "  --event-interval TIME  from one event of a stream to the next (100ms)\n"
-    "  --log FILE             append a JSON line per request\n"
-    "  --requests N           end after N requests\n"
-    "  --for TIME             end after this time (1h)\n"
-    "  --help                 show this\n"
-    "\n"
-    "Steps of a script, separated by commas; after the last one, the last one goes on for ever:\n"
-    "  200, 429, 503 ...      answer with this status (1xx: send it, then 200)\n"
-    "  reset, close, hang     TCP reset; close without a byte; no answer until the client goes\n"
-    "  cut, slow              200, but half of the body; 200 with the body in ten pieces\n"
-    "  STEP*N, STEP*          N times; for ever (the last step alone, where it is the default)\n"
-    "  STEP:name=value:...    with these headers; quote a value that holds , : or *\n"
-    "  STEP:body=TEXT         with this body\n"
-    "  STEP:latency=TIME      instead of --latency\n"
-    "  STEP:interim=103       send this informational response first\n"
-    "  429:quota, 429:too-large   429 for insufficient quota, or for a request that never fits\n"
-    "Every request uses a step up. --limit turns a step that would succeed into a 429.\n"
-    "A 429 says how long to wait if --retry-after, --limit or its own headers know it.\n"
-    "\n"
-    "Examples:\n"
-    "  spillway mock --listen 127.0.0.1:9001 --name ptu --limit 3/10s\n"
-    "  spillway mock --status 429 --retry-after 4 --dialect azure\n"
-    "  spillway mock --script '200*3,429:retry-after=5,500,reset,hang,200' --log requests.json\n"
-    "  spillway mock --script \"429:retry-after='Wed, 21 Oct 2026 07:28:00 GMT',200\"\n";
-
-struct mock_command {
-    struct mock_options options;
-    const char *listen;
-    const char *log;
-    const char *certificate; /* paths */
-    const char *key;
-    uint64_t for_ns;
-    bool has_status;
-    bool has_script;
-    bool helped;
-};
-
-static int refuse(const char *option, const char *found, const char *expected) {
-    if (found == NULL)
-        fprintf(stderr, "spillway mock: %s: found nothing, expected %s\n", option, expected);
-    else
-        fprintf(stderr, "spillway mock: %s: found '%s', expected %s\n", option, found, expected);
-    return EXIT_WRONG;
-}
-
-/* --- options ------------------------------------------------------------------------------- */
-
-static int take_number(const char *option, const char *text, uint64_t most, uint64_t *out) {
-    char expected[64], *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0 && value >= 1 && value <= most) {
-        *out = value;
-        return 0;
-    }
-    snprintf(expected, sizeof expected, "a number from 1 to %llu", (unsigned long long)most);
-    return refuse(option, text, expected);
-}
-
-static int take_duration(const char *option, const char *text, uint64_t *ns) {
-    if (settings_parse_duration(text, ns))
-        return 0;
-    return refuse(option, text, "a time such as 50ms, 10s, 5m or 1h");
-}
-
-static int take_name(struct mock_options *options, const char *text) {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t length = strlen(text);
-    if (length == 0 || length > NAME_MAX_ || strspn(text, allowed) != length)
-        return refuse("--name", text, "1 to 64 letters, digits, '.', '_' or '-'");
-    options->name = text;
-    return 0;
-}
-
-static int take_dialect(struct mock_options *options, const char *text) {
-    static const char *const words[] = {
-        [MOCK_ANY] = "any", [MOCK_OPENAI] = "openai", [MOCK_AZURE] = "azure"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(text, words[i]) == 0) {
-            options->dialect = (enum mock_dialect)i;
-            return 0;
-        }
-    return refuse("--dialect", text, "openai, azure or any");
-}
-
-static int take_limit(struct mock_options *options, const char *text) {
-    mock_limit_free(&options->limit);
-    if (mock_limit_parse(text, &options->limit))
-        return 0;
-    return refuse("--limit", text, "COUNT/WINDOW such as 3/10s or 60/m");
-}
-
-static int take_retry_after(struct mock_options *options, const char *text) {
-    char *end;
-    double seconds = strtod(text, &end);
-    if (strspn(text, "0123456789.") != strlen(text) || end == text || *end != '\0' ||
-        strlen(text) > 20 || seconds > 1e9)
-        return refuse("--retry-after", text,
-                      "seconds such as 4 or 0.5 (for other forms: --script '429:retry-after=...')");
-    options->retry_after = text;
-    options->retry_after_ns = (uint64_t)(seconds * 1e9);
-    return 0;
-}
-
-static int take_script(struct mock_command *command, const char *option, const char *text) {
-    char error[200];
-    bool status = strcmp(option, "--status") == 0;
-    *(status ? &command->has_status : &command->has_script) = true;
-    if (command->has_status && command->has_script)
-        return refuse(option, text, "one of --status and --script, not both");
-    mock_script_free(&command->options.script);
-    if (!mock_script_parse(text, &command->options.script, error, sizeof error)) {
-        fprintf(stderr, "spillway mock: %s: %s\n", option, error);
-        return EXIT_WRONG;
-    }
-    if (status &&
-        (command->options.script.count > 1 || command->options.script.steps[0].repeat > 1))
-        return refuse(option, text, "one status or step (several: --script)");
-    return 0;
-}
-
-/* getopt gives one argument to an option; the second is the next word. */
-static int take_tls(struct mock_command *command, const char *text, int argc, char **argv) {
-    if (optind >= argc || argv[optind][0] == '-')
-        return refuse("--tls", text, "two PEM files: CERT KEY");
-    command->certificate = text;
-    command->key = argv[optind++];
-    return 0;
-}
-
-enum {
-    OPTION_LISTEN = 256,
-    OPTION_NAME,
-    OPTION_TLS,
-    OPTION_DIALECT,
-    OPTION_LIMIT,
-    OPTION_STATUS,
-    OPTION_SCRIPT,
-    OPTION_RETRY_AFTER,
-    OPTION_LATENCY,
-    OPTION_TOKENS,
-    OPTION_EVENT_INTERVAL,
-    OPTION_LOG,
-    OPTION_REQUESTS,
-    OPTION_FOR,
-    OPTION_HELP
-};
-
-static const struct option long_options[] = {
-    {"listen", required_argument, NULL, OPTION_LISTEN},
-    {"name", required_argument, NULL, OPTION_NAME},
-    {"tls", required_argument, NULL, OPTION_TLS},
-    {"dialect", required_argument, NULL, OPTION_DIALECT},
-    {"limit", required_argument, NULL, OPTION_LIMIT},
-    {"status", required_argument, NULL, OPTION_STATUS},
-    {"script", required_argument, NULL, OPTION_SCRIPT},
-    {"retry-after", required_argument, NULL, OPTION_RETRY_AFTER},
-    {"latency", required_argument, NULL, OPTION_LATENCY},
-    {"tokens", required_argument, NULL, OPTION_TOKENS},
-    {"event-interval", required_argument, NULL, OPTION_EVENT_INTERVAL},
-    {"log", required_argument, NULL, OPTION_LOG},
-    {"requests", required_argument, NULL, OPTION_REQUESTS},
-    {"for", required_argument, NULL, OPTION_FOR},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0}};
-
-static int take_tokens(struct mock_options *options, const char *text) {
-    uint64_t tokens = 0;
-    int status = take_number("--tokens", text, 1000000, &tokens);
-    options->tokens = (unsigned)tokens;
-    return status;
-}
-
-static int take_option(struct mock_command *command, int option, int argc, char **argv) {
-    struct mock_options *options = &command->options;
-    switch (option) {
-    case OPTION_LISTEN:
-        command->listen = optarg;
-        return 0;
-    case OPTION_NAME:
-        return take_name(options, optarg);
-    case OPTION_TLS:
-        return take_tls(command, optarg, argc, argv);
-    case OPTION_DIALECT:
-        return take_dialect(options, optarg);
-    case OPTION_LIMIT:
-        return take_limit(options, optarg);
-    case OPTION_STATUS:
-        return take_script(command, "--status", optarg);
-    case OPTION_SCRIPT:
-        return take_script(command, "--script", optarg);
-    case OPTION_RETRY_AFTER:
-        return take_retry_after(options, optarg);
-    case OPTION_LATENCY:
-        return take_duration("--latency", optarg, &options->latency_ns);
-    case OPTION_TOKENS:
-        return take_tokens(options, optarg);
-    case OPTION_EVENT_INTERVAL:
-        return take_duration("--event-interval", optarg, &options->event_interval_ns);
-    case OPTION_LOG:
-        command->log = optarg;
-        return 0;
-    case OPTION_REQUESTS:
-        return take_number("--requests", optarg, UINT32_MAX, &options->requests);
-    case OPTION_FOR:
-        return take_duration("--for", optarg, &command->for_ns);
-    case OPTION_HELP:
-        command->helped = true;
-        return 0;
-    case ':':
-        return refuse(argv[optind - 1], NULL, "a value (see spillway mock --help)");
-    default:
-        return refuse("option", argv[optind - 1], "one of those in spillway mock --help");
-    }
-}
-
-static int take_options(struct mock_command *command, int argc, char **argv) {
-    int option, status = 0;
-    optind = 0;
-    while (status == 0 && !command->helped &&
-           (option = getopt_long(argc, argv, "+:", long_options, NULL)) != -1)
-        status = take_option(command, option, argc, argv);
-    if (status == 0 && !command->helped && optind < argc)
-        return refuse("argument", argv[optind], "an option (see spillway mock --help)");
-    for (size_t i = 0; status == 0 && command->key != NULL && i < command->options.script.count;
-         i++)
-        if (command->options.script.steps[i].interim != 0)
-            return refuse("--script", "an informational response", "none together with --tls");
-    return status;
-}
+#define PEM_MAX  (1u << 20)
+#define NS_PER_S UINT64_C(1000000000)
 
 /* --- files and sockets --------------------------------------------------------------------- */
 
@@ -287,7 +36,7 @@ static char *read_pem(const char *path) {
             fclose(file);
             return text;
         }
-        refuse("--tls", path, "a file in PEM form");
+        mock_refuse("--tls", path, "a file in PEM form");
     }
     if (file != NULL)
         fclose(file);
@@ -337,9 +86,10 @@ static int open_listener(const char *text, int *status) {
     const char *port;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found;
-    *status = EXIT_WRONG;
+    *status = MOCK_EXIT_WRONG;
     if (!split_address(text, host, sizeof host, &port)) {
-        refuse("--listen", text, "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 127.0.0.1:0");
+        mock_refuse("--listen", text,
+                    "HOST:PORT such as 127.0.0.1:8080, [::1]:8080 or 127.0.0.1:0");
         return -1;
     }
     int error = getaddrinfo(host, port, &hints, &found);
@@ -407,20 +157,31 @@ static int serve(struct mock_command *command, int log_fd) {
     return EXIT_SUCCESS;
 }
 
-/* Opens what the options name, then serves. */
-static int open_and_serve(struct mock_command *command) {
-    int log_fd = -1;
-    char *certificate = NULL, *key = NULL;
-    int status = EXIT_WRONG;
-    if (command->certificate != NULL && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
-        return refuse("--tls", command->certificate, "a libmicrohttpd that was built with TLS");
+static int cannot_open(const char *option, const char *path) {
+    fprintf(stderr, "spillway mock: %s: %s: %s\n", option, path, strerror(errno));
+    return MOCK_EXIT_WRONG;
+}
+
+/* Opens the log and the directory for bodies. Returns 0, or the exit status with a message. */
+static int open_outputs(struct mock_command *command, int *log_fd) {
+    int *bodies = &command->options.bodies;
     if (command->log != NULL) {
-        log_fd = open(command->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-        if (log_fd < 0) {
-            fprintf(stderr, "spillway mock: --log: %s: %s\n", command->log, strerror(errno));
-            return EXIT_WRONG;
-        }
+        *log_fd = open(command->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        if (*log_fd < 0)
+            return cannot_open("--log", command->log);
     }
+    if (command->bodies != NULL) {
+        *bodies = open(command->bodies, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*bodies < 0 || faccessat(*bodies, ".", W_OK, 0) != 0)
+            return cannot_open("--save-bodies", command->bodies);
+    }
+    return 0;
+}
+
+/* Reads the PEM files, then serves. */
+static int read_and_serve(struct mock_command *command, int log_fd) {
+    char *certificate = NULL, *key = NULL;
+    int status = MOCK_EXIT_WRONG;
     if (command->certificate == NULL || ((certificate = read_pem(command->certificate)) != NULL &&
                                          (key = read_pem(command->key)) != NULL)) {
         command->options.certificate = certificate;
@@ -429,8 +190,22 @@ static int open_and_serve(struct mock_command *command) {
     }
     free(certificate);
     free(key);
+    return status;
+}
+
+/* Opens what the options name, then serves. */
+static int open_and_serve(struct mock_command *command) {
+    int log_fd = -1;
+    if (command->certificate != NULL && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return mock_refuse("--tls", command->certificate,
+                           "a libmicrohttpd that was built with TLS");
+    int status = open_outputs(command, &log_fd);
+    if (status == 0)
+        status = read_and_serve(command, log_fd);
     if (log_fd >= 0)
         close(log_fd);
+    if (command->options.bodies >= 0)
+        close(command->options.bodies);
     return status;
 }
 
@@ -438,12 +213,13 @@ int command_mock(int argc, char **argv) {
     struct mock_command command = {.options = {.name = "mock",
                                                .dialect = MOCK_ANY,
                                                .event_interval_ns = NS_PER_S / 10,
-                                               .tokens = 8},
+                                               .tokens = 8,
+                                               .bodies = -1},
                                    .listen = "127.0.0.1:0",
                                    .for_ns = 3600 * NS_PER_S};
-    int status = take_options(&command, argc, argv);
+    int status = mock_command_parse(&command, argc, argv);
     if (command.helped)
-        fputs(help, stdout);
+        fputs(mock_command_help, stdout);
     else if (status == 0)
         status = open_and_serve(&command);
     mock_script_free(&command.options.script);

@@ -89,6 +89,10 @@ char *mock_log_line(const struct mock_entry *entry, size_t *length) {
     else
         fputs(",\"model\":null", out);
     fprintf(out, ",\"stream\":%s", entry->stream ? "true" : "false");
+    write_member(out, "deployment", entry->deployment);
+    write_member(out, "api_version", entry->api_version);
+    write_member(out, "operation", entry->operation);
+    write_member(out, "content_type", entry->content_type);
     write_headers(out, entry);
     write_member(out, "outcome", entry->outcome);
     if (entry->status != 0)

@@ -40,6 +40,10 @@ struct mock_entry {
     const char *body_hash;
     const char *model; /* text of a JSON string, escaped; NULL: null */
     bool stream;
+    const char *deployment;     /* in the path, decoded; this and the next three: NULL: null */
+    const char *api_version;    /* in the query, decoded */
+    const char *operation;      /* the path below the API's root */
+    const char *content_type;   /* of the body */
     const char *const *headers; /* names of the request's headers in their order */
     size_t header_count;
     const char *outcome; /* reply, cut, slow, reset, close, hang */

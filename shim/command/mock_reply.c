@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/command/mock_answer.h"
+
 #define SLOW_PIECES  10
 #define WRITE_BUFFER (32u << 10)
 #define NS_PER_S     UINT64_C(1000000000)
@@ -191,7 +193,7 @@ static void fill_answer(const struct mock_exchange *exchange, struct mock_answer
                                    .mock = exchange->server->options->name,
                                    .model = model,
                                    .number = exchange->number,
-                                   .body_length = exchange->body_length,
+                                   .body_length = exchange->body.length,
                                    .inputs = exchange->question.inputs,
                                    .tokens = exchange->server->options->tokens};
 }

@@ -14,8 +14,9 @@
 
 #include <microhttpd.h>
 
-#include "shim/command/mock_api.h"
-#include "shim/command/mock_log.h"
+#include "shim/command/mock_body.h"
+#include "shim/command/mock_question.h"
+#include "shim/command/mock_route.h"
 #include "shim/command/mock_script.h"
 #include "shim/command/mock_serve.h"
 
@@ -31,6 +32,7 @@ struct mock_server {
     pthread_mutex_t lock; /* holds options->script, options->limit and number */
     uint64_t number;      /* of the last request */
     atomic_uint_fast64_t connections;
+    atomic_uint_fast64_t bodies; /* begun */
     atomic_uint_fast64_t answered;
     atomic_bool started;
 };
@@ -53,10 +55,7 @@ struct mock_exchange {
     bool begun; /* the head was seen */
     bool counted;
     struct timespec time;
-    struct mock_hash hash;
-    char *body; /* the first BODY_KEPT bytes */
-    size_t kept;
-    uint64_t body_length;
+    struct mock_body body;
     struct mock_route route;
     struct mock_question question;
     uint64_t number;

@@ -17,8 +17,7 @@
 #include "shim/command/mock_log.h"
 #include "shim/command/mock_reply.h"
 
-#define BODY_MAX  (64u << 20)
-#define BODY_KEPT (1u << 20) /* for finding the model in it */
+#define BODY_MAX (64u << 20)
 
 static const struct mock_step ordinary = {.action = MOCK_REPLY, .status = 200};
 
@@ -53,7 +52,7 @@ static void set_wait(const struct mock_options *options, struct mock_decision *d
 /* What the API itself would not answer by success. */
 static void refuse_senseless(struct mock_exchange *exchange) {
     struct mock_decision *decision = &exchange->decision;
-    if (exchange->body_length > BODY_MAX) {
+    if (exchange->body.length > BODY_MAX) {
         decision->status = 413;
     } else if (exchange->route.operation == MOCK_UNKNOWN) {
         decision->status = 404;
@@ -107,6 +106,7 @@ static void write_log(struct MHD_Connection *connection, const char *method,
                       struct mock_exchange *exchange) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct mock_route *route = &exchange->route;
     char key_hash[MOCK_HASH_SIZE], body_hash[MOCK_HASH_SIZE];
     const char *name = "api-key";
     const char *key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
@@ -114,7 +114,7 @@ static void write_log(struct MHD_Connection *connection, const char *method,
         key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name = "authorization");
     if (key != NULL)
         mock_hash_key(key, key_hash);
-    mock_hash_finish(&exchange->hash, body_hash);
+    mock_hash_finish(&exchange->body.hash, body_hash);
     MHD_get_connection_values(connection, MHD_HEADER_KIND, keep_header, exchange);
     struct mock_entry entry = {
         .time = exchange->time,
@@ -126,10 +126,14 @@ static void write_log(struct MHD_Connection *connection, const char *method,
         .host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "host"),
         .key_header = key != NULL ? name : NULL,
         .key_hash = key != NULL ? key_hash : NULL,
-        .body_length = exchange->body_length,
+        .body_length = exchange->body.length,
         .body_hash = body_hash,
         .model = exchange->question.model[0] != '\0' ? exchange->question.model : NULL,
         .stream = exchange->question.stream,
+        .deployment = route->deployment[0] != '\0' ? route->deployment : NULL,
+        .api_version = route->api_versions > 0 ? route->api_version : NULL,
+        .operation = mock_route_below(route),
+        .content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-type"),
         .headers = exchange->headers,
         .header_count = exchange->header_count,
         .outcome = outcome_name(exchange->decision.action),
@@ -175,10 +179,14 @@ static enum MHD_Result answer_request(struct MHD_Connection *connection, const c
     const struct mock_decision *decision = &exchange->decision;
     int fd = connection_fd(connection);
     uint64_t start = mock_now_ns();
-    mock_question_parse(exchange->body != NULL ? exchange->body : "", exchange->kept,
+    mock_question_parse(exchange->body.kept != NULL ? exchange->body.kept : "",
+                        exchange->body.kept_length,
+                        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-type"),
                         &exchange->question);
     mock_route_parse(method, exchange->target, server->options->dialect, &exchange->route);
     decide(server, exchange);
+    if (!mock_body_save(&exchange->body, server->options->name, exchange->number))
+        fprintf(stderr, "spillway mock: --save-bodies: a body could not be written\n");
     write_log(connection, method, exchange);
     exchange->counted = true;
 
@@ -202,22 +210,6 @@ static enum MHD_Result answer_request(struct MHD_Connection *connection, const c
     return result;
 }
 
-static bool take_body(struct mock_exchange *exchange, const char *data, size_t length) {
-    mock_hash_add(&exchange->hash, data, length);
-    exchange->body_length += length;
-    if (length > BODY_KEPT - exchange->kept)
-        length = BODY_KEPT - exchange->kept;
-    if (length == 0)
-        return true;
-    char *more = realloc(exchange->body, exchange->kept + length);
-    if (more == NULL)
-        return false;
-    exchange->body = more;
-    memcpy(more + exchange->kept, data, length);
-    exchange->kept += length;
-    return true;
-}
-
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *data,
                               size_t *length, void **request) {
@@ -230,10 +222,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (!exchange->begun) {
         exchange->begun = true;
         clock_gettime(CLOCK_REALTIME, &exchange->time);
+        mock_body_begin(&exchange->body, exchange->server->options->bodies,
+                        atomic_fetch_add(&exchange->server->bodies, 1));
         return MHD_YES;
     }
     if (*length > 0) {
-        bool taken = take_body(exchange, data, *length);
+        bool taken = mock_body_add(&exchange->body, data, *length);
         *length = 0;
         return taken ? MHD_YES : MHD_NO;
     }
@@ -248,7 +242,6 @@ static void *begin(void *context, const char *uri, struct MHD_Connection *connec
         return NULL;
     exchange->server = context;
     exchange->target = strdup(uri);
-    mock_hash_start(&exchange->hash);
     return exchange;
 }
 
@@ -264,7 +257,8 @@ static void completed(void *context, struct MHD_Connection *connection, void **r
         atomic_fetch_add(&server->answered, 1) + 1 == server->options->requests)
         eventfd_write(server->enough_fd, 1);
     free(exchange->target);
-    free(exchange->body);
+    if (exchange->begun)
+        mock_body_end(&exchange->body);
     free(exchange);
     *request = NULL;
 }

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "shim/command/mock_api.h"
+#include "shim/command/mock_route.h"
 #include "shim/command/mock_script.h"
 
 /* All of it belongs to the caller and outlives the server, which moves script and limit on. */
@@ -24,6 +24,7 @@ struct mock_options {
     uint64_t requests;          /* enough after so many; 0: never */
     const char *certificate;    /* PEM texts; NULL: plain http */
     const char *key;
+    int bodies; /* the directory for bodies; -1: none */
 };
 
 struct mock_server;

@@ -208,6 +208,62 @@ test_the_log() {
         fail "time: $(log_field one 1 .time)"
 }
 
+# fields N: what the log's line N has of the URL and the body
+fields() {
+    log_field one "$1" '"\(.operation) \(.deployment) \(.api_version) \(.model)"'
+}
+
+test_the_log_has_what_a_path_means() {
+    local type='application/json; charset=utf-8'
+    start_mock one
+    curl -sS -o body "$URL_one/openai/deployments/gpt%204/chat/completions?api-version=2024-10-21" \
+        -H "Content-Type: $type" -d "$CHAT"
+    curl -sS -o body "$URL_one/openai/v1/responses?a=b&api-version=preview" -d '{"model":"gpt-4o"}'
+    curl -sS -o body "$URL_one/v1/models"
+    curl -sS -o body "$URL_one/elsewhere"
+    assert_equal "chat/completions gpt 4 2024-10-21 gpt-4" "$(fields 1)"
+    assert_equal "$type" "$(log_field one 1 .content_type)"
+    assert_equal "responses null preview gpt-4o" "$(fields 2)"
+    assert_equal "models null null null" "$(fields 3)"
+    assert_equal "null null null null" "$(fields 4)"
+    assert_equal null "$(log_field one 3 .content_type)"
+}
+
+test_finds_the_model_wherever_it_is() {
+    start_mock one
+    {
+        printf '{"messages":[{"role":"user","content":"'
+        head -c 3000000 /dev/zero | tr '\0' x
+        printf '"}],"model":"far"}'
+    } >long.json
+    head -c 3000000 /dev/urandom >speech
+    curl -sS -o body "$URL_one/v1/chat/completions" --data-binary @long.json
+    curl -sS -o body "$URL_one/v1/audio/transcriptions" -F file=@speech -F model=whisper-1
+    curl -sS -o body "$URL_one/v1/images/edits" -F model=dall-e-2 -F 'image=@speech;type=image/png'
+    curl -sS -o body "$URL_one/v1/files" -F purpose=model -F file=@speech
+    assert_equal "far whisper-1 dall-e-2 null" "$(jq -r .model one.log | tr '\n' ' ' | sed 's/ $//')"
+    assert_match '^multipart/form-data; boundary=' "$(log_field one 2 .content_type)"
+}
+
+test_saves_bodies_byte_for_byte() {
+    mkdir bodies
+    start_mock one --save-bodies bodies --script 200,503,reset,200
+    head -c 300000 /dev/urandom >upload
+    curl -sS -o body -T upload "$URL_one/v1/files"
+    printf ' {"model": "a"}\r\n' >odd.json
+    curl -sS -o body "$URL_one/v1/chat/completions" --data-binary @odd.json
+    assert_status 56 curl -sS -o body "$URL_one/v1/files" -T - -H 'Transfer-Encoding: chunked' <upload
+    curl -sS -o body "$URL_one/v1/models"
+    cmp upload bodies/one-1.body || fail "an upload"
+    cmp odd.json bodies/one-2.body || fail "a body with white space"
+    cmp upload bodies/one-3.body || fail "a chunked upload"
+    assert_equal 0 "$(wc -c <bodies/one-4.body)"
+    assert_equal "one-1.body one-2.body one-3.body one-4.body " "$(find bodies -type f -printf '%f\n' | sort | tr '\n' ' ')"
+    assert_status 2 "$SPILLWAY" mock --save-bodies absent
+    assert_match '^spillway mock: --save-bodies: absent: ' "$(cat err)"
+    assert_status 2 "$SPILLWAY" mock --save-bodies odd.json
+}
+
 test_connections_are_kept() {
     start_mock one --script 429,500,200
     assert_status 0 curl -sS -o a -o b -o c "$URL_one/v1/models" "$URL_one/v1/models" "$URL_one/v1/models"

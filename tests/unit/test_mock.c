@@ -266,6 +266,10 @@ Test(mock_log, writes_one_line_of_json) {
                                .body_length = 5,
                                .body_hash = "fedcba9876543210",
                                .model = "gpt-4",
+                               .deployment = "gpt 4\"",
+                               .api_version = "2024-10-21",
+                               .operation = "chat/completions",
+                               .content_type = "application/json",
                                .headers = names,
                                .header_count = 2,
                                .outcome = "reply",
@@ -273,14 +277,18 @@ Test(mock_log, writes_one_line_of_json) {
     size_t length = 0;
     char *line = mock_log_line(&entry, &length);
     cr_assert_not_null(line);
-    cr_expect_str_eq(line, "{\"time\":1700000000.001002,\"name\":\"east\",\"connection\":2,"
-                           "\"request\":3,\"method\":\"POST\","
-                           "\"path\":\"/v1/\\\"a\\\\b\\u000a\\u00c3?x=1\","
-                           "\"host\":\"api.example\",\"key_header\":\"api-key\","
-                           "\"key_hash\":\"0123456789abcdef\",\"body_length\":5,"
-                           "\"body_hash\":\"fedcba9876543210\",\"model\":\"gpt-4\","
-                           "\"stream\":false,\"headers\":[\"Host\",\"api-key\"],"
-                           "\"outcome\":\"reply\",\"status\":200}\n");
+    cr_expect_str_eq(line,
+                     "{\"time\":1700000000.001002,\"name\":\"east\",\"connection\":2,"
+                     "\"request\":3,\"method\":\"POST\","
+                     "\"path\":\"/v1/\\\"a\\\\b\\u000a\\u00c3?x=1\","
+                     "\"host\":\"api.example\",\"key_header\":\"api-key\","
+                     "\"key_hash\":\"0123456789abcdef\",\"body_length\":5,"
+                     "\"body_hash\":\"fedcba9876543210\",\"model\":\"gpt-4\","
+                     "\"stream\":false,\"deployment\":\"gpt 4\\\"\","
+                     "\"api_version\":\"2024-10-21\","
+                     "\"operation\":\"chat/completions\","
+                     "\"content_type\":\"application/json\",\"headers\":[\"Host\",\"api-key\"],"
+                     "\"outcome\":\"reply\",\"status\":200}\n");
     cr_expect_eq(strlen(line), length);
     free(line);
 }
@@ -292,6 +300,8 @@ Test(mock_log, writes_null_for_what_is_not_there) {
     cr_assert_not_null(line);
     cr_expect(holds(line, "\"host\":null,\"key_header\":null,\"key_hash\":null,"));
     cr_expect(holds(line, "\"model\":null,"));
+    cr_expect(holds(line, "\"deployment\":null,\"api_version\":null,\"operation\":null,"
+                          "\"content_type\":null,"));
     cr_expect(holds(line, "\"status\":null}"));
     free(line);
 }

@@ -1,111 +1,13 @@
-/* The mock's paths, the requests that it reads, and the forms of its answers and errors. */
+/* The forms of a mock's answers and errors. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shim/command/mock_api.h"
+#include "shim/command/mock_answer.h"
 #include "shim/command/mock_error.h"
 
 #define MS UINT64_C(1000000)
 #define S  (1000 * MS)
-
-/* --- paths --------------------------------------------------------------------------------- */
-
-Test(mock_api, finds_the_operation_by_the_end_of_the_path) {
-    static const struct {
-        const char *method, *target;
-        enum mock_operation operation;
-        enum mock_dialect dialect;
-        const char *name;
-    } cases[] = {
-        {"POST", "/v1/chat/completions", MOCK_CHAT, MOCK_OPENAI, ""},
-        {"POST", "/chat/completions", MOCK_CHAT, MOCK_OPENAI, ""},
-        {"POST", "/openai/v1/chat/completions", MOCK_CHAT, MOCK_AZURE, ""},
-        {"POST", "/openai/deployments/gpt4/chat/completions?api-version=2024-10-21", MOCK_CHAT,
-         MOCK_AZURE, "gpt4"},
-        {"POST", "/a/prefix/openai/deployments/gpt4/completions?api-version=1", MOCK_COMPLETIONS,
-         MOCK_AZURE, "gpt4"},
-        {"POST", "/v1/completions", MOCK_COMPLETIONS, MOCK_OPENAI, ""},
-        {"POST", "/team/v1/embeddings", MOCK_EMBEDDINGS, MOCK_OPENAI, ""},
-        {"GET", "/v1/models", MOCK_MODELS, MOCK_OPENAI, ""},
-        {"HEAD", "/v1/models", MOCK_MODELS, MOCK_OPENAI, ""},
-        {"GET", "/v1/models/gpt-4", MOCK_MODEL, MOCK_OPENAI, "gpt-4"},
-        {"GET", "/openai/models?api-version=1", MOCK_MODELS, MOCK_AZURE, ""},
-        {"POST", "http://api.example/v1/chat/completions", MOCK_CHAT, MOCK_OPENAI, ""},
-        {"GET", "/v1/chat/completions", MOCK_WRONG_METHOD, MOCK_OPENAI, ""},
-        {"POST", "/v1/models", MOCK_WRONG_METHOD, MOCK_OPENAI, ""},
-        {"POST", "/v1/files", MOCK_UPLOAD, MOCK_OPENAI, ""},
-        {"PUT", "/v1/files/a.bin", MOCK_UPLOAD, MOCK_OPENAI, ""},
-        {"POST", "/openai/deployments/whisper/audio/transcriptions", MOCK_UPLOAD, MOCK_AZURE,
-         "whisper"},
-        {"POST", "/", MOCK_UNKNOWN, MOCK_OPENAI, ""},
-        {"GET", "/", MOCK_UNKNOWN, MOCK_OPENAI, ""},
-        {"GET", "/v1/nothing", MOCK_UNKNOWN, MOCK_OPENAI, ""},
-        {"GET", "/v1/models/a/b", MOCK_UNKNOWN, MOCK_OPENAI, ""},
-        {"POST", "/v1/files?path=/chat/completions", MOCK_UPLOAD, MOCK_OPENAI, ""},
-        {"POST", "/v1/xchat/completions", MOCK_COMPLETIONS, MOCK_OPENAI, ""},
-        {"POST", "/openai/deployments/a\"b\\c/embeddings", MOCK_EMBEDDINGS, MOCK_AZURE, "a_b_c"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct mock_route route;
-        mock_route_parse(cases[i].method, cases[i].target, MOCK_ANY, &route);
-        cr_expect_eq(route.operation, cases[i].operation, "%s %s", cases[i].method,
-                     cases[i].target);
-        cr_expect_eq(route.dialect, cases[i].dialect, "%s", cases[i].target);
-        cr_expect_str_eq(route.name, cases[i].name, "%s", cases[i].target);
-    }
-}
-
-Test(mock_api, a_dialect_that_is_set_wins_over_the_path) {
-    struct mock_route route;
-    mock_route_parse("POST", "/v1/chat/completions", MOCK_AZURE, &route);
-    cr_expect_eq(route.dialect, MOCK_AZURE);
-    mock_route_parse("POST", "/openai/v1/chat/completions", MOCK_OPENAI, &route);
-    cr_expect_eq(route.dialect, MOCK_OPENAI);
-}
-
-Test(mock_api, takes_paths_of_any_length) {
-    char target[5000];
-    struct mock_route route;
-    memset(target, 'a', sizeof target);
-    target[0] = '/';
-    memcpy(target + sizeof target - 15, "/v1/embeddings", 15);
-    mock_route_parse("POST", target, MOCK_ANY, &route);
-    cr_expect_eq(route.operation, MOCK_EMBEDDINGS);
-}
-
-Test(mock_api, finds_model_and_stream_at_the_top_alone) {
-    static const struct {
-        const char *body, *model;
-        bool stream;
-    } cases[] = {
-        {"{\"model\":\"gpt-4\"}", "gpt-4", false},
-        {"{ \"stream\" : true , \"model\" : \"gpt-4\" }", "gpt-4", true},
-        {"{\"messages\":[{\"model\":\"no\",\"stream\":true}],\"model\":\"yes\"}", "yes", false},
-        {"{\"a\":{\"model\":\"no\"},\"stream\":false}", "", false},
-        {"{\"x\":\"model\",\"y\":\"stream\"}", "", false},
-        {"{\"model\":4,\"stream\":\"true\"}", "", false},
-        {"{\"model\":\"a\\\"b\"}", "a\\\"b", false},
-        {"{\"model\":\"\"}", "", false},
-        {"{\"model\":\"cut\",\"stream\":true,\"messages\":[{\"content\":\"abc", "cut", true},
-        {"{\"model\":\"cu", "", false},
-        {"[{\"model\":\"no\"}]", "", false},
-        {"--boundary\r\nmodel", "", false},
-        {"", "", false},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct mock_question question;
-        size_t length = strlen(cases[i].body);
-        /* Without the terminator, so that a sanitizer sees a read beyond the end. */
-        char *body = malloc(length + (length == 0));
-        cr_assert_not_null(body);
-        memcpy(body, cases[i].body, length);
-        mock_question_parse(body, length, &question);
-        cr_expect_str_eq(question.model, cases[i].model, "%s", cases[i].body);
-        cr_expect_eq(question.stream, cases[i].stream, "%s", cases[i].body);
-        free(body);
-    }
-}
 
 /* --- answers ------------------------------------------------------------------------------- */
 

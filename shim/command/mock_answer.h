@@ -1,0 +1,35 @@
+/*
+ * Plausible answers of the API. Pure functions, thread-safe.
+ */
+#ifndef SPILLWAY_COMMAND_MOCK_ANSWER_H
+#define SPILLWAY_COMMAND_MOCK_ANSWER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shim/command/mock_route.h"
+
+struct mock_answer {
+    enum mock_operation operation;
+    enum mock_dialect dialect; /* Azure adds its content filter results */
+    const char *mock;          /* the name of the mock, safe in JSON */
+    const char *model;         /* text of a JSON string, escaped */
+    uint64_t number;           /* of the request */
+    uint64_t body_length;      /* of the request */
+    unsigned inputs;           /* texts to embed; 0 counts as 1 */
+    unsigned tokens;           /* words of the answer, events of a stream; at least 1 */
+};
+
+/* The JSON body of a 200, for free(); its length goes to *LENGTH. NULL without memory. */
+char *mock_answer_body(const struct mock_answer *answer, size_t *length);
+
+/*
+ * Event INDEX of a streamed answer as SSE, for free(): one word each from 0 to tokens - 1, the
+ * last with the finish_reason, then "[DONE]". SENT is the time now, seconds since the epoch: it
+ * goes out as "spillway_mock": {"name", "sent"}, so that a test can measure the way.
+ * NULL without memory.
+ */
+char *mock_answer_event(const struct mock_answer *answer, unsigned index, double sent,
+                        size_t *length);
+
+#endif
