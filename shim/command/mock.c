@@ -224,5 +224,6 @@ int command_mock(int argc, char **argv) {
         status = open_and_serve(&command);
     mock_script_free(&command.options.script);
     mock_limit_free(&command.options.limit);
+    free(command.options.rules.names);
     return status;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const models[] = {"gpt-4", "gpt-4o", "gpt-4o-mini", "text-embedding-3-small"};
+static const char *common_models[] = {"gpt-4", "gpt-4o", "gpt-4o-mini", "text-embedding-3-small"};
 
 /* Word INDEX of an answer: the name of the mock, then words that mean nothing. */
 static const char *word_at(const struct mock_answer *answer, unsigned index) {
@@ -72,9 +72,11 @@ static void write_model(FILE *out, const struct mock_answer *answer, const char 
 
 static void write_models(FILE *out, const struct mock_answer *answer) {
     fputs("{\"object\":\"list\",\"data\":[", out);
-    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+    bool own = answer->model_count > 0;
+    size_t count = own ? answer->model_count : sizeof common_models / sizeof *common_models;
+    for (size_t i = 0; i < count; i++) {
         fputs(i == 0 ? "" : ",", out);
-        write_model(out, answer, models[i]);
+        write_model(out, answer, own ? answer->models[i] : common_models[i]);
     }
     fputs("]}\n", out);
 }

@@ -14,6 +14,8 @@ struct mock_answer {
     enum mock_dialect dialect; /* Azure adds its content filter results */
     const char *mock;          /* the name of the mock, safe in JSON */
     const char *model;         /* text of a JSON string, escaped */
+    const char **models;       /* names to list, safe in JSON */
+    size_t model_count;        /* 0: some that are common */
     uint64_t number;           /* of the request */
     uint64_t body_length;      /* of the request */
     unsigned inputs;           /* texts to embed; 0 counts as 1 */

@@ -19,6 +19,10 @@ const char mock_command_help[] =
     "  --name NAME            sent as x-spillway-mock and in each answer (mock)\n"
     "  --tls CERT KEY         speak https, with these PEM files\n"
     "  --dialect WORD         form of errors: openai, azure, or any: by the path (any)\n"
+    "  --strict               refuse what the provider would: URL, key, model, JSON, see below\n"
+    "  --deployment NAME      with --strict: this deployment or model exists, no other "
+    "(repeatable)\n"
+    "  --key-env VARIABLE     the right key is in this environment variable; 401 for another one\n"
     "  --limit COUNT/WINDOW   so many requests in a sliding window, 429 for more: 3/10s\n"
     "  --status STEP          answer every request with this status, or step of a script\n"
     "  --script STEP,...      a step per request, see below\n"
@@ -45,10 +49,16 @@ const char mock_command_help[] =
     "Every request uses a step up. --limit turns a step that would succeed into a 429.\n"
     "A 429 says how long to wait if --retry-after, --limit or its own headers know it.\n"
     "\n"
+    "--strict, for a step that would succeed: azure wants /openai/deployments/NAME/OPERATION or\n"
+    "/openai/RESOURCE with an api-version, or /openai/v1/..., and api-key or Authorization: "
+    "Bearer;\n"
+    "openai wants /v1/... without api-version, Authorization: Bearer, and a model in the body.\n"
+    "\n"
     "Examples:\n"
     "  spillway mock --listen 127.0.0.1:9001 --name ptu --limit 3/10s\n"
     "  spillway mock --status 429 --retry-after 4 --dialect azure\n"
     "  spillway mock --script '200*3,429:retry-after=5,500,reset,hang,200' --log requests.json\n"
+    "  spillway mock --dialect azure --strict --deployment gpt4 --key-env AZURE_KEY\n"
     "  spillway mock --script \"429:retry-after='Wed, 21 Oct 2026 07:28:00 GMT',200\"\n";
 
 int mock_refuse(const char *option, const char *found, const char *expected) {
@@ -96,6 +106,30 @@ static int take_dialect(struct mock_options *options, const char *text) {
             return 0;
         }
     return mock_refuse("--dialect", text, "openai, azure or any");
+}
+
+static int take_deployment(struct mock_rules *rules, const char *text) {
+    bool safe = *text != '\0' && strpbrk(text, "\"\\") == NULL;
+    for (const char *c = text; *c != '\0'; c++)
+        safe = safe && (unsigned char)*c >= ' ';
+    if (!safe)
+        return mock_refuse("--deployment", text, "a name without quotes, backslashes or controls");
+    const char **more = realloc(rules->names, (rules->name_count + 1) * sizeof *more);
+    if (more == NULL)
+        return mock_refuse("--deployment", text, "memory for its name");
+    rules->names = more;
+    rules->names[rules->name_count++] = text;
+    return 0;
+}
+
+/* The word is not shown: it may be the key itself, by mistake. */
+static int take_key(struct mock_rules *rules, const char *variable) {
+    rules->key = getenv(variable);
+    if (rules->key != NULL && rules->key[0] != '\0')
+        return 0;
+    fprintf(stderr, "spillway mock: --key-env: expected the name of an environment variable that "
+                    "has a key\n");
+    return MOCK_EXIT_WRONG;
 }
 
 static int take_limit(struct mock_options *options, const char *text) {
@@ -149,6 +183,9 @@ enum {
     OPTION_NAME,
     OPTION_TLS,
     OPTION_DIALECT,
+    OPTION_STRICT,
+    OPTION_DEPLOYMENT,
+    OPTION_KEY_ENV,
     OPTION_LIMIT,
     OPTION_STATUS,
     OPTION_SCRIPT,
@@ -168,6 +205,9 @@ static const struct option long_options[] = {
     {"name", required_argument, NULL, OPTION_NAME},
     {"tls", required_argument, NULL, OPTION_TLS},
     {"dialect", required_argument, NULL, OPTION_DIALECT},
+    {"strict", no_argument, NULL, OPTION_STRICT},
+    {"deployment", required_argument, NULL, OPTION_DEPLOYMENT},
+    {"key-env", required_argument, NULL, OPTION_KEY_ENV},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"status", required_argument, NULL, OPTION_STATUS},
     {"script", required_argument, NULL, OPTION_SCRIPT},
@@ -201,6 +241,13 @@ static int take_option(struct mock_command *command, int option, int argc, char 
         return take_tls(command, optarg, argc, argv);
     case OPTION_DIALECT:
         return take_dialect(options, optarg);
+    case OPTION_STRICT:
+        options->rules.strict = true;
+        return 0;
+    case OPTION_DEPLOYMENT:
+        return take_deployment(&options->rules, optarg);
+    case OPTION_KEY_ENV:
+        return take_key(&options->rules, optarg);
     case OPTION_LIMIT:
         return take_limit(options, optarg);
     case OPTION_STATUS:
@@ -235,17 +282,27 @@ static int take_option(struct mock_command *command, int option, int argc, char 
     }
 }
 
+/* What the options have to have in common. */
+static int check_together(const struct mock_command *command) {
+    const struct mock_rules *rules = &command->options.rules;
+    const struct mock_script *script = &command->options.script;
+    if (rules->name_count > 0 && !rules->strict)
+        return mock_refuse("--deployment", rules->names[0], "--strict together with it");
+    for (size_t i = 0; command->key != NULL && i < script->count; i++)
+        if (script->steps[i].interim != 0)
+            return mock_refuse("--script", "an informational response", "none together with --tls");
+    return 0;
+}
+
 int mock_command_parse(struct mock_command *command, int argc, char **argv) {
     int option, status = 0;
     optind = 0;
     while (status == 0 && !command->helped &&
            (option = getopt_long(argc, argv, "+:", long_options, NULL)) != -1)
         status = take_option(command, option, argc, argv);
-    if (status == 0 && !command->helped && optind < argc)
+    if (status != 0 || command->helped)
+        return status;
+    if (optind < argc)
         return mock_refuse("argument", argv[optind], "an option (see spillway mock --help)");
-    for (size_t i = 0; status == 0 && command->key != NULL && i < command->options.script.count;
-         i++)
-        if (command->options.script.steps[i].interim != 0)
-            return mock_refuse("--script", "an informational response", "none together with --tls");
-    return status;
+    return check_together(command);
 }

@@ -30,8 +30,8 @@ struct mock_command {
 
 /*
  * Reads ARGV, whose first word is the command's name, into COMMAND, which has the defaults. Returns
- * 0, or MOCK_EXIT_WRONG with one line on standard error. In both cases script and limit of
- * COMMAND's options are to be freed.
+ * 0, or MOCK_EXIT_WRONG with one line on standard error. In both cases script, limit
+ * and rules.names of COMMAND's options are to be freed.
  */
 int mock_command_parse(struct mock_command *command, int argc, char **argv);
 

@@ -7,7 +7,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S  UINT64_C(1000000000)
 
-/* In a message, '@' stands for the model. */
+/* In a message, '@' stands for the model, '#' for method and path. */
 struct form {
     int status;
     enum mock_cause cause;
@@ -35,6 +35,17 @@ static const struct form forms[] = {
      CONTENT_FILTER},
     {400, MOCK_USUAL, MOCK_OPENAI, "\"content_policy_violation\"", INVALID,
      "Your request was rejected as a result of our safety system.", NULL},
+    {400, MOCK_NOT_JSON, MOCK_AZURE, "null", INVALID, "Your request contained invalid JSON.", NULL},
+    {400, MOCK_NOT_JSON, MOCK_OPENAI, "null", INVALID,
+     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using "
+     "your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was "
+     "not valid JSON.)",
+     NULL},
+    {400, MOCK_NO_MODEL, MOCK_ANY, "null", INVALID, "you must provide a model parameter", NULL},
+    {401, MOCK_NO_KEY, MOCK_OPENAI, "null", INVALID,
+     "You didn't provide an API key. You need to provide your API key in an Authorization header "
+     "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+     NULL},
     {401, MOCK_USUAL, MOCK_AZURE, "\"401\"", NULL,
      "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a "
      "valid key for an active subscription and use a correct regional API endpoint for your "
@@ -55,7 +66,7 @@ static const struct form forms[] = {
     {404, MOCK_USUAL, MOCK_OPENAI, "\"model_not_found\"", INVALID,
      "The model `@` does not exist or you do not have access to it.", NULL},
     {404, MOCK_NO_RESOURCE, MOCK_AZURE, "\"404\"", NULL, "Resource not found", NULL},
-    {404, MOCK_NO_RESOURCE, MOCK_OPENAI, "null", INVALID, "Invalid URL", NULL},
+    {404, MOCK_NO_RESOURCE, MOCK_OPENAI, "null", INVALID, "Invalid URL#", NULL},
     {405, MOCK_USUAL, MOCK_AZURE, "\"405\"", NULL, "Method not allowed", NULL},
     {405, MOCK_USUAL, MOCK_OPENAI, "\"method_not_supported\"", INVALID,
      "Not allowed with this method.", NULL},
@@ -85,17 +96,29 @@ static const struct form forms[] = {
     {504, MOCK_USUAL, MOCK_OPENAI, "504", "\"cf_gateway_timeout\"", "Gateway timeout.", NULL},
 };
 
-static void write_message(FILE *out, const char *message, const char *model) {
+static void write_url(FILE *out, const struct mock_error *error) {
+    if (error->method == NULL)
+        return;
+    fprintf(out, " (%s ", error->method);
+    for (const char *c = error->path; *c != '\0'; c++)
+        fputc((unsigned char)*c < ' ' || (unsigned char)*c > '~' || strchr("\"\\", *c) ? '_' : *c,
+              out);
+    fputc(')', out);
+}
+
+static void write_message(FILE *out, const char *message, const struct mock_error *error) {
     for (; *message != '\0'; message++)
         if (*message == '@')
-            fputs(model, out);
+            fputs(error->model, out);
+        else if (*message == '#')
+            write_url(out, error);
         else
             fputc(*message, out);
 }
 
-static void write_form(FILE *out, const struct form *form, const char *model) {
+static void write_form(FILE *out, const struct form *form, const struct mock_error *error) {
     fputs("{\"error\":{\"message\":\"", out);
-    write_message(out, form->message, model);
+    write_message(out, form->message, error);
     if (form->type != NULL)
         fprintf(out, "\",\"type\":%s,\"param\":%s,\"code\":%s", form->type,
                 form->extra != NULL ? "\"prompt\"" : "null", form->code);
@@ -164,7 +187,7 @@ char *mock_error_body(const struct mock_error *error, size_t *length) {
             (forms[i].dialect == error->dialect || forms[i].dialect == MOCK_ANY))
             form = &forms[i];
     if (form != NULL)
-        write_form(out, form, error->model);
+        write_form(out, form, error);
     else if (error->status != 429)
         write_plain(out, error);
     else if (error->dialect == MOCK_AZURE)

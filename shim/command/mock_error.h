@@ -21,6 +21,9 @@ enum mock_cause {
     MOCK_QUOTA,       /* 429: nothing is left to spend */
     MOCK_TOO_LARGE,   /* 429: this request can never fit into the limit */
     MOCK_NO_RESOURCE, /* 404: no such path, rather than no such model */
+    MOCK_NO_KEY,      /* 401: none, rather than a wrong one */
+    MOCK_NOT_JSON,    /* 400: the body */
+    MOCK_NO_MODEL,    /* 400: none in the body */
 };
 
 /* No time is known. */
@@ -32,6 +35,8 @@ struct mock_error {
     enum mock_cause cause;
     const char *model;     /* text of a JSON string, escaped */
     const char *operation; /* Azure's word, "ChatCompletions_Create" */
+    const char *method;    /* of a 404 without resource, NULL: its message does not tell */
+    const char *path;      /* and the path; what JSON does not allow in a text becomes '_' */
     uint64_t wait_ns;      /* of a 429, for its message; or MOCK_NO_WAIT */
     unsigned limit;        /* of a 429, requests per window; 0: not known */
 };

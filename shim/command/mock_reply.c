@@ -136,7 +136,7 @@ static struct MHD_Response *stream_response(struct mock_exchange *exchange,
 /* Adds a header of ours, unless the step has its own of that name. */
 static void add_header(struct MHD_Response *response, const struct mock_decision *decision,
                        const char *name, const char *value) {
-    if (decision->limited || mock_step_header(decision->step, name) == NULL)
+    if (decision->overruled || mock_step_header(decision->step, name) == NULL)
         MHD_add_response_header(response, name, value);
 }
 
@@ -144,7 +144,7 @@ static void add_limit_headers(struct MHD_Response *response, const struct mock_e
     const struct mock_options *options = exchange->server->options;
     const struct mock_decision *decision = &exchange->decision;
     struct mock_hint hints[MOCK_HINTS_MAX];
-    bool own = !decision->limited && mock_step_has_wait(decision->step);
+    bool own = !decision->overruled && mock_step_has_wait(decision->step);
     size_t count =
         mock_error_hints(exchange->route.dialect, options->limit.count,
                          own ? MOCK_NO_WAIT : decision->wait_ns, decision->retry_after, hints);
@@ -176,7 +176,7 @@ static void add_headers(struct MHD_Response *response, const struct mock_exchang
     }
     if (decision->status == 429)
         add_limit_headers(response, exchange);
-    for (size_t i = 0; !decision->limited && i < decision->step->header_count; i++)
+    for (size_t i = 0; !decision->overruled && i < decision->step->header_count; i++)
         MHD_add_response_header(response, decision->step->headers[i].name,
                                 decision->step->headers[i].value);
 }
@@ -196,14 +196,20 @@ static void fill_answer(const struct mock_exchange *exchange, struct mock_answer
                                    .body_length = exchange->body.length,
                                    .inputs = exchange->question.inputs,
                                    .tokens = exchange->server->options->tokens};
+    /* Azure lists models, which are no deployments. */
+    if (answer->dialect == MOCK_OPENAI) {
+        answer->models = exchange->server->options->rules.names;
+        answer->model_count = exchange->server->options->rules.name_count;
+    }
 }
 
 /* The body of the decision, for free(), with its content type in *TYPE. */
 static char *make_body(const struct mock_exchange *exchange, const struct mock_answer *answer,
                        const char **type, size_t *length) {
+    const struct mock_options *options = exchange->server->options;
     const struct mock_decision *decision = &exchange->decision;
     *type = "application/json";
-    if (decision->step->body != NULL && !decision->limited) {
+    if (decision->step->body != NULL && !decision->overruled) {
         if (decision->step->body[0] != '{')
             *type = "text/plain";
         *length = strlen(decision->step->body);
@@ -220,8 +226,10 @@ static char *make_body(const struct mock_exchange *exchange, const struct mock_a
                                .cause = decision->cause,
                                .model = answer->model,
                                .operation = mock_operation_name(exchange->route.operation),
+                               .method = options->rules.strict ? exchange->method : NULL,
+                               .path = exchange->route.path,
                                .wait_ns = decision->wait_ns,
-                               .limit = exchange->server->options->limit.count};
+                               .limit = options->limit.count};
     return mock_error_body(&error, length);
 }
 

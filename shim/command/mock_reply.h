@@ -43,7 +43,7 @@ struct mock_decision {
     enum mock_action action;
     int status; /* 0: no response */
     enum mock_cause cause;
-    bool limited;     /* by --limit rather than by the step */
+    bool overruled;   /* by --limit or a rule, rather than what the step says */
     uint64_t wait_ns; /* of a 429, or MOCK_NO_WAIT */
     const char *retry_after;
 };
@@ -52,6 +52,7 @@ struct mock_decision {
 struct mock_exchange {
     struct mock_server *server;
     char *target;
+    const char *method;
     bool begun; /* the head was seen */
     bool counted;
     struct timespec time;

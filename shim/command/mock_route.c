@@ -11,6 +11,12 @@ static const struct {
     {"/chat/completions", "POST", MOCK_CHAT},
     {"/completions", "POST", MOCK_COMPLETIONS},
     {"/embeddings", "POST", MOCK_EMBEDDINGS},
+    {"/responses", "POST", MOCK_RESPONSES},
+    {"/images/generations", "POST", MOCK_IMAGES},
+    {"/images/edits", "POST", MOCK_IMAGE_EDITS},
+    {"/audio/transcriptions", "POST", MOCK_TRANSCRIPTIONS},
+    {"/audio/translations", "POST", MOCK_TRANSLATIONS},
+    {"/audio/speech", "POST", MOCK_SPEECH},
     {"/models", "GET", MOCK_MODELS},
 };
 #define OPERATION_COUNT (sizeof operations / sizeof *operations)

@@ -27,7 +27,7 @@ static void limit_decision(struct mock_options *options, struct mock_decision *d
     uint64_t wait_ns = 0;
     bool answers = decision->status >= 200 && decision->status < 300;
     if (answers && !mock_limit_take(&options->limit, mock_now_ns(), &wait_ns)) {
-        decision->limited = true;
+        decision->overruled = true;
         decision->action = MOCK_REPLY;
         decision->status = 429;
         decision->wait_ns = wait_ns;
@@ -36,14 +36,14 @@ static void limit_decision(struct mock_options *options, struct mock_decision *d
 
 /* What --retry-after or the step says about the time to wait. */
 static void set_wait(const struct mock_options *options, struct mock_decision *decision) {
-    const char *own = decision->limited ? NULL : mock_step_header(decision->step, "retry-after");
+    const char *own = decision->overruled ? NULL : mock_step_header(decision->step, "retry-after");
     char *end;
     if (own != NULL) {
         double seconds = strtod(own, &end);
         if (end != own && *end == '\0' && seconds >= 0 && seconds < 1e9)
             decision->wait_ns = (uint64_t)(seconds * 1e9);
     } else if (options->retry_after != NULL && decision->cause == MOCK_USUAL &&
-               (decision->limited || !mock_step_has_wait(decision->step))) {
+               (decision->overruled || !mock_step_has_wait(decision->step))) {
         decision->retry_after = options->retry_after;
         decision->wait_ns = options->retry_after_ns;
     }
@@ -62,9 +62,18 @@ static void refuse_senseless(struct mock_exchange *exchange) {
     }
 }
 
-static void decide(struct mock_server *server, struct mock_exchange *exchange) {
+static void refuse(struct mock_decision *decision, struct mock_refusal refusal) {
+    decision->overruled = true;
+    decision->action = MOCK_REPLY;
+    decision->status = refusal.status;
+    decision->cause = refusal.cause;
+}
+
+static void decide(struct mock_server *server, struct mock_exchange *exchange,
+                   const struct mock_claim *claim) {
     struct mock_options *options = server->options;
     struct mock_decision *decision = &exchange->decision;
+    struct mock_refusal refusal = mock_check(&options->rules, claim);
     pthread_mutex_lock(&server->lock);
     exchange->number = ++server->number;
     decision->step = mock_script_next(&options->script);
@@ -74,7 +83,10 @@ static void decide(struct mock_server *server, struct mock_exchange *exchange) {
     decision->status = decision->step->status;
     decision->cause = decision->step->cause;
     decision->wait_ns = MOCK_NO_WAIT;
-    limit_decision(options, decision);
+    if (refusal.status != 0 && decision->status >= 200 && decision->status < 300)
+        refuse(decision, refusal);
+    else
+        limit_decision(options, decision);
     pthread_mutex_unlock(&server->lock);
 
     if (decision->status == 429)
@@ -102,8 +114,7 @@ static enum MHD_Result keep_header(void *context, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-static void write_log(struct MHD_Connection *connection, const char *method,
-                      struct mock_exchange *exchange) {
+static void write_log(struct MHD_Connection *connection, struct mock_exchange *exchange) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     const struct mock_route *route = &exchange->route;
@@ -121,7 +132,7 @@ static void write_log(struct MHD_Connection *connection, const char *method,
         .mock = exchange->server->options->name,
         .connection = info != NULL ? (uint64_t)(uintptr_t)info->socket_context : 0,
         .request = exchange->number,
-        .method = method,
+        .method = exchange->method,
         .path = exchange->target,
         .host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "host"),
         .key_header = key != NULL ? name : NULL,
@@ -173,21 +184,49 @@ static void send_interim(int fd, int status) {
         perror("spillway mock: interim response");
 }
 
-static enum MHD_Result answer_request(struct MHD_Connection *connection, const char *method,
+struct noted_keys {
+    struct mock_keys keys;
+    const char *right;
+};
+
+static enum MHD_Result note_key(void *context, enum MHD_ValueKind kind, const char *name,
+                                const char *value) {
+    struct noted_keys *noted = context;
+    (void)kind;
+    if (value != NULL)
+        mock_keys_add(&noted->keys, noted->right, name, value);
+    return MHD_YES;
+}
+
+/* Reads what the request is about, and decides on it. */
+static void judge(struct MHD_Connection *connection, struct mock_exchange *exchange) {
+    const struct mock_body *body = &exchange->body;
+    struct noted_keys noted = {.right = exchange->server->options->rules.key};
+    struct mock_claim claim = {.route = &exchange->route,
+                               .question = &exchange->question,
+                               .body = body->kept != NULL ? body->kept : "",
+                               .length = body->kept_length,
+                               .whole = mock_body_whole(body)};
+    mock_question_parse(claim.body, claim.length,
+                        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-type"),
+                        &exchange->question);
+    mock_route_parse(exchange->method, exchange->target, exchange->server->options->dialect,
+                     &exchange->route);
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, note_key, &noted);
+    claim.keys = noted.keys;
+    decide(exchange->server, exchange, &claim);
+}
+
+static enum MHD_Result answer_request(struct MHD_Connection *connection,
                                       struct mock_exchange *exchange) {
     struct mock_server *server = exchange->server;
     const struct mock_decision *decision = &exchange->decision;
     int fd = connection_fd(connection);
     uint64_t start = mock_now_ns();
-    mock_question_parse(exchange->body.kept != NULL ? exchange->body.kept : "",
-                        exchange->body.kept_length,
-                        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-type"),
-                        &exchange->question);
-    mock_route_parse(method, exchange->target, server->options->dialect, &exchange->route);
-    decide(server, exchange);
+    judge(connection, exchange);
     if (!mock_body_save(&exchange->body, server->options->name, exchange->number))
         fprintf(stderr, "spillway mock: --save-bodies: a body could not be written\n");
-    write_log(connection, method, exchange);
+    write_log(connection, exchange);
     exchange->counted = true;
 
     uint64_t latency =
@@ -221,6 +260,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return MHD_NO;
     if (!exchange->begun) {
         exchange->begun = true;
+        exchange->method = method;
         clock_gettime(CLOCK_REALTIME, &exchange->time);
         mock_body_begin(&exchange->body, exchange->server->options->bodies,
                         atomic_fetch_add(&exchange->server->bodies, 1));
@@ -231,7 +271,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *length = 0;
         return taken ? MHD_YES : MHD_NO;
     }
-    return answer_request(connection, method, exchange);
+    return answer_request(connection, exchange);
 }
 
 /* libmicrohttpd asks for this with the URI as it came; the result is the request's context. */

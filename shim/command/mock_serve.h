@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "shim/command/mock_check.h"
 #include "shim/command/mock_route.h"
 #include "shim/command/mock_script.h"
 
@@ -14,6 +15,7 @@
 struct mock_options {
     const char *name; /* safe in JSON and in a header */
     enum mock_dialect dialect;
+    struct mock_rules rules;
     struct mock_script script;
     struct mock_limit limit;
     const char *retry_after;    /* text for the header of a 429; NULL: from the limit */

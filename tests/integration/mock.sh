@@ -54,11 +54,14 @@ test_refuses_what_it_cannot_do() {
     assert_equal "" "$(cat out)"
     local wrong
     for wrong in "--limit 3" "--limit x/10s" "--script 200,,429" "--script nonsense" "--status 99" "--latency 5" \
-        "--listen nowhere" "--retry-after soon" "--unknown" "--name a/b" "--script 200*0" "--status 200 --script 200"; do
+        "--listen nowhere" "--retry-after soon" "--unknown" "--name a/b" "--script 200*0" "--status 200 --script 200" \
+        "--deployment gpt4" "--strict --deployment" "--key-env"; do
         # shellcheck disable=SC2086  # several words
         assert_status 2 "$SPILLWAY" mock $wrong
         assert_match "^spillway mock: " "$(cat err)" "$wrong"
     done
+    assert_status 2 "$SPILLWAY" mock --strict --deployment 'a"b'
+    assert_match "^spillway mock: --deployment: found 'a\"b'" "$(cat err)"
 }
 
 test_answers_in_the_paths_of_both_dialects() {
@@ -262,6 +265,97 @@ test_saves_bodies_byte_for_byte() {
     assert_status 2 "$SPILLWAY" mock --save-bodies absent
     assert_match '^spillway mock: --save-bodies: absent: ' "$(cat err)"
     assert_status 2 "$SPILLWAY" mock --save-bodies odd.json
+}
+
+# asked STATUS FILTER CURL-ARGUMENT...: what the mock "one" answers, of which FILTER is true
+asked() {
+    local want=$1 filter=$2
+    shift 2
+    assert_equal "$want" "$(curl -sS -o body -w '%{http_code}' "$@")" "$* ($(cat body))"
+    holds "$filter"
+}
+
+test_a_strict_azure() {
+    local chat version='api-version=2024-10-21' missing='.error == {"code": "404", "message": "Resource not found"}'
+    start_mock one --dialect azure --strict --deployment gpt4 --deployment whisper
+    chat=$URL_one/openai/deployments/gpt4/chat/completions
+    head -c 1000 /dev/urandom >speech
+    asked 200 '.object == "chat.completion"' "$chat?$version" -H 'api-key: k' -d "$CHAT"
+    asked 200 '.object == "chat.completion"' "$chat?$version" -H 'Authorization: Bearer k' -d "$CHAT"
+    asked 200 . "$URL_one/openai/deployments/whisper/audio/transcriptions?$version" -H 'api-key: k' -F file=@speech
+    asked 200 . "$URL_one/openai/v1/chat/completions" -H 'api-key: k' -d '{"model":"gpt4"}'
+    asked 200 .data "$URL_one/openai/models?$version" -H 'api-key: k'
+    asked 404 "$missing" "$chat" -H 'api-key: k' -d "$CHAT"
+    asked 404 "$missing" "$chat?api-version=v1" -H 'api-key: k' -d "$CHAT"
+    asked 404 "$missing" "$URL_one/openai/chat/completions?$version" -H 'api-key: k' -d "$CHAT"
+    asked 404 "$missing" "$URL_one/v1/chat/completions" -H 'Authorization: Bearer k' -d "$CHAT"
+    asked 404 "$missing" "$URL_one/openai/v1/chat/completions?$version" -H 'api-key: k' -d '{"model":"gpt4"}'
+    asked 401 '.error.code == "401" and (.error.message | startswith("Access denied due to invalid subscription key"))' \
+        "$chat?$version" -d "$CHAT"
+    asked 404 '.error.code == "DeploymentNotFound"' "$URL_one/openai/deployments/gpt-4/chat/completions?$version" \
+        -H 'api-key: k' -d "$CHAT"
+    asked 404 '.error.code == "DeploymentNotFound"' "$URL_one/openai/v1/chat/completions" -H 'api-key: k' -d "$CHAT"
+    asked 400 '.error.message | contains("invalid JSON")' "$chat?$version" -H 'api-key: k' -d '{"messages":[}'
+}
+
+test_a_strict_openai() {
+    local bearer='Authorization: Bearer k'
+    start_mock one --dialect openai --strict --deployment gpt-4 --deployment whisper-1
+    head -c 1000 /dev/urandom >speech
+    asked 200 '.object == "chat.completion"' "$URL_one/v1/chat/completions" -H "$bearer" -d "$CHAT"
+    asked 200 . "$URL_one/v1/audio/transcriptions" -H "$bearer" -F file=@speech -F model=whisper-1
+    asked 200 '[.data[].id] == ["gpt-4", "whisper-1"]' "$URL_one/v1/models" -H "$bearer"
+    asked 401 '.error | .type == "invalid_request_error" and .param == null and .code == null and
+        (.message | startswith("You didn'"'"'t provide an API key."))' "$URL_one/v1/chat/completions" -H 'api-key: k' -d "$CHAT"
+    asked 404 '.error == {"message": "Invalid URL (POST /openai/deployments/gpt-4/chat/completions)",
+        "type": "invalid_request_error", "param": null, "code": null}' \
+        "$URL_one/openai/deployments/gpt-4/chat/completions" -H "$bearer" -d "$CHAT"
+    asked 404 '.error.message == "Invalid URL (POST /v1/chat/completions)"' \
+        "$URL_one/v1/chat/completions?api-version=2024-10-21" -H "$bearer" -d "$CHAT"
+    asked 400 '.error == {"message": "you must provide a model parameter", "type": "invalid_request_error",
+        "param": null, "code": null}' "$URL_one/v1/chat/completions" -H "$bearer" -d '{"messages":[]}'
+    asked 400 '.error.message == "you must provide a model parameter"' "$URL_one/v1/audio/transcriptions" \
+        -H "$bearer" -F file=@speech
+    asked 404 '.error | .code == "model_not_found" and
+        .message == "The model `gpt4` does not exist or you do not have access to it."' \
+        "$URL_one/v1/chat/completions" -H "$bearer" -d '{"model":"gpt4"}'
+    asked 404 '.error.message | startswith("The model `whisper` ")' "$URL_one/v1/audio/translations" \
+        -H "$bearer" -F file=@speech -F model=whisper
+    asked 400 '.error.message | contains("JSON")' "$URL_one/v1/chat/completions" -H "$bearer" -d 'model=gpt-4'
+}
+
+test_strict_overrules_success_alone() {
+    start_mock one --strict --limit 1/60s --script '200:body=fine:x-a=b*2,429:retry-after=7,cut,reset,200*'
+    assert_equal 404 "$(post /chat/completions)"
+    assert_equal "" "$(header x-a)"
+    holds '.error.message == "Invalid URL (POST /chat/completions)"'
+    assert_equal 401 "$(post /v1/chat/completions)"
+    assert_equal 429 "$(post /v1/chat/completions)"
+    assert_equal 7 "$(header retry-after)"
+    assert_equal 401 "$(post /v1/chat/completions)"
+    holds .error
+    assert_status 56 curl -sS "$URL_one/v1/chat/completions" -d "$CHAT"
+    # What was refused has taken nothing of the limit.
+    asked 200 .choices "$URL_one/v1/chat/completions" -H 'Authorization: Bearer k' -d "$CHAT"
+    asked 429 .error "$URL_one/v1/chat/completions" -H 'Authorization: Bearer k' -d "$CHAT"
+}
+
+test_the_right_key() {
+    local key=sk-very-secret-4711
+    MOCK_KEY=$key start_mock one --key-env MOCK_KEY
+    asked 200 .data "$URL_one/v1/models" -H "Authorization: Bearer $key"
+    asked 200 .data "$URL_one/openai/models" -H "api-key: $key"
+    asked 200 . "$URL_one/anything/goes" -H "api-key: $key" -d nonsense
+    asked 401 '.error.code == "invalid_api_key"' "$URL_one/v1/models" -H 'Authorization: Bearer sk-other'
+    asked 401 '.error.code == "401"' "$URL_one/openai/models" -H "api-key: $key"x
+    asked 401 .error "$URL_one/v1/models"
+    asked 401 .error "$URL_one/v1/models" -H "Authorization: Bearer $key" -H 'api-key: other'
+    assert_no_match "$key" "$(cat one.log one.err body)"
+    # Whoever gives the key itself, or no key, is told so without it.
+    assert_status 2 "$SPILLWAY" mock --key-env "$key"
+    assert_no_match "$key" "$(cat out err)"
+    EMPTY_KEY='' assert_status 2 "$SPILLWAY" mock --key-env EMPTY_KEY
+    assert_match '^spillway mock: --key-env: expected the name of an environment variable' "$(cat err)"
 }
 
 test_connections_are_kept() {

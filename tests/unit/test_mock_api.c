@@ -83,6 +83,12 @@ Test(mock_error, has_the_forms_of_the_providers) {
         {MOCK_AZURE, 404, MOCK_USUAL, 0, "\"code\":\"DeploymentNotFound\""},
         {MOCK_AZURE, 404, MOCK_NO_RESOURCE, 0, "Resource not found"},
         {MOCK_OPENAI, 404, MOCK_USUAL, 0, "The model `gpt-4` does not exist"},
+        {MOCK_OPENAI, 404, MOCK_NO_RESOURCE, 0, "\"Invalid URL (POST /v1/a_b)\",\"type\""},
+        {MOCK_OPENAI, 401, MOCK_NO_KEY, 0, "You didn't provide an API key."},
+        {MOCK_OPENAI, 400, MOCK_NO_MODEL, 0, "\"you must provide a model parameter\""},
+        {MOCK_AZURE, 400, MOCK_NO_MODEL, 0, "\"you must provide a model parameter\""},
+        {MOCK_OPENAI, 400, MOCK_NOT_JSON, 0, "could not parse the JSON body"},
+        {MOCK_AZURE, 400, MOCK_NOT_JSON, 0, "invalid JSON"},
         {MOCK_AZURE, 400, MOCK_USUAL, 0, "ResponsibleAIPolicyViolation"},
         {MOCK_OPENAI, 401, MOCK_USUAL, 0, "\"code\":\"invalid_api_key\""},
         {MOCK_OPENAI, 500, MOCK_USUAL, 0, "\"type\":\"server_error\""},
@@ -96,6 +102,8 @@ Test(mock_error, has_the_forms_of_the_providers) {
                                    .cause = cases[i].cause,
                                    .model = "gpt-4",
                                    .operation = "ChatCompletions_Create",
+                                   .method = "POST",
+                                   .path = "/v1/a\"b",
                                    .wait_ns = cases[i].wait};
         size_t length = 0;
         char *body = mock_error_body(&error, &length);
