@@ -22,14 +22,22 @@ struct mock_answer {
     unsigned tokens;           /* words of the answer, events of a stream; at least 1 */
 };
 
-/* The JSON body of a 200, for free(); its length goes to *LENGTH. NULL without memory. */
+/* The body of a 200, for free(), JSON but for speech; its length goes to *LENGTH. NULL without
+ * memory. */
 char *mock_answer_body(const struct mock_answer *answer, size_t *length);
+
+/* The Content-Type of that body. */
+const char *mock_answer_type(enum mock_operation operation);
+
+/* How many events ANSWER has as a stream. */
+unsigned mock_answer_events(const struct mock_answer *answer);
 
 /*
  * Event INDEX of a streamed answer as SSE, for free(): one word each from 0 to tokens - 1, the
- * last with the finish_reason, then "[DONE]". SENT is the time now, seconds since the epoch: it
- * goes out as "spillway_mock": {"name", "sent"}, so that a test can measure the way.
- * NULL without memory.
+ * last with the finish_reason, then "[DONE]". The Responses API has event: lines, what begins
+ * the response in front of the words, and what ends it in place of "[DONE]", several events at
+ * once each. SENT is the time now, seconds since the epoch: it goes out with each word as
+ * "spillway_mock": {"name", "sent"}, so that a test can measure the way. NULL without memory.
  */
 char *mock_answer_event(const struct mock_answer *answer, unsigned index, double sent,
                         size_t *length);

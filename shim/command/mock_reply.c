@@ -70,7 +70,7 @@ static ssize_t read_events(void *context, uint64_t position, char *buffer, size_
     (void)position;
     if (stream->at == stream->length) {
         unsigned index = stream->next;
-        if (index > stream->answer.tokens)
+        if (index >= mock_answer_events(&stream->answer))
             return MHD_CONTENT_READER_END_OF_STREAM;
         if ((stream->cut && index > stream->answer.tokens / 2) || !wait_for_piece(stream))
             return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -215,8 +215,10 @@ static char *make_body(const struct mock_exchange *exchange, const struct mock_a
         *length = strlen(decision->step->body);
         return strdup(decision->step->body);
     }
-    if (decision->status < 300)
+    if (decision->status < 300) {
+        *type = mock_answer_type(answer->operation);
         return mock_answer_body(answer, length);
+    }
     if (decision->status < 400) {
         *type = NULL;
         return calloc(1, 1);

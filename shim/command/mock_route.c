@@ -212,5 +212,5 @@ const char *mock_operation_name(enum mock_operation operation) {
 }
 
 bool mock_operation_streams(enum mock_operation operation) {
-    return operation == MOCK_CHAT || operation == MOCK_COMPLETIONS;
+    return operation == MOCK_CHAT || operation == MOCK_COMPLETIONS || operation == MOCK_RESPONSES;
 }

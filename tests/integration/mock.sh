@@ -86,6 +86,44 @@ test_answers_in_the_paths_of_both_dialects() {
     assert_status 22 curl -sS -f "$URL_one/v1/chat/completions"
 }
 
+test_answers_of_audio_images_and_responses() {
+    start_mock one --tokens 3 --event-interval 10ms
+    head -c 1000 /dev/urandom >speech
+    local prefix path
+    for prefix in /v1 /openai/v1 /openai/deployments/m; do
+        for path in transcriptions translations; do
+            assert_status 0 curl -sS -f -o body "$URL_one$prefix/audio/$path" -F file=@speech -F model=m
+            holds '(keys == ["text"]) and (.text | contains("one"))'
+        done
+        assert_equal 200 "$(post "$prefix/audio/speech" '{"model":"m","input":"hi","voice":"alloy"}')"
+        assert_equal audio/mpeg "$(header content-type)"
+        assert_equal ID3 "$(head -c 3 body)"
+        assert_equal 200 "$(post "$prefix/images/generations" '{"model":"m","prompt":"a"}')"
+        jq -r '.data[0].b64_json' body | base64 -d | head -c 4 | grep -q PNG || fail "no image: $(cat body)"
+        assert_status 0 curl -sS -f -o body "$URL_one$prefix/images/edits" -F image=@speech -F model=m
+        holds '.data[0].b64_json'
+        assert_equal 200 "$(post "$prefix/responses" '{"model":"m","input":"hi"}')"
+        holds '.object == "response" and .status == "completed" and .model == "m" and
+               (.output[0].content[0] | .type == "output_text" and .text == "one answers with") and
+               .usage.total_tokens > 0'
+    done
+}
+
+test_streams_a_response() {
+    start_mock one --tokens 3 --event-interval 10ms
+    assert_equal 200 "$(post /v1/responses '{"model":"m","stream":true,"input":"hi"}')"
+    assert_match '^text/event-stream' "$(header content-type)"
+    # Each event is two lines and a blank one, and its type is in both.
+    assert_equal "" "$(grep -vE '^((event|data): .*)?$' body)"
+    grep '^data: ' body | cut -c7- >events
+    assert_equal "$(sed -n 's/^event: //p' body)" "$(jq -r .type events)"
+    jq -es 'map(.sequence_number) == [range(length)] and .[0].type == "response.created" and
+        ([.[] | select(.type == "response.output_text.delta")] | length == 3 and
+         (map(.delta) | add) == "one answers with" and all(.spillway_mock.sent > 1700000000)) and
+        (.[-1] | .type == "response.completed" and .response.output[0].content[0].text == "one answers with")' \
+        events >json || fail "events: $(cat body)"
+}
+
 # Clients of the real ones take the nth embedding for the nth input.
 test_embeddings_of_a_list() {
     start_mock one

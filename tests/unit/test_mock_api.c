@@ -25,6 +25,13 @@ Test(mock_api, names_mock_and_model_in_each_answer) {
         {MOCK_EMBEDDINGS, {"\"embedding\":[", "\"model\":\"gpt-4\"", "usage"}},
         {MOCK_MODELS, {"\"object\":\"list\"", "\"owned_by\":\"east\"", "gpt-4"}},
         {MOCK_MODEL, {"\"object\":\"model\"", "\"owned_by\":\"east\"", "\"id\":\"gpt-4\""}},
+        {MOCK_RESPONSES,
+         {"\"object\":\"response\"", "\"type\":\"output_text\",\"text\":\"east answers\"",
+          "\"model\":\"gpt-4\""}},
+        {MOCK_IMAGES, {"\"data\":[{", "\"b64_json\":\"iVBOR", "east answers"}},
+        {MOCK_IMAGE_EDITS, {"\"data\":[{", "\"b64_json\":\"iVBOR", "east answers"}},
+        {MOCK_TRANSCRIPTIONS, {"{\"text\":\"", "east answers", "\"}"}},
+        {MOCK_TRANSLATIONS, {"{\"text\":\"", "east answers", "\"}"}},
         {MOCK_UPLOAD, {"\"object\":\"file\"", "\"bytes\":40", "east"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -61,6 +68,51 @@ Test(mock_api, streams_a_word_per_event_and_done) {
         cr_expect_eq(holds(event, "\"sent\":1700000000.250000"), i < 2);
         free(event);
     }
+}
+
+Test(mock_api, streams_a_response_by_named_events) {
+    static const char *const parts[][4] = {
+        {"event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,",
+         "event: response.output_item.added\n", "event: response.content_part.added\n",
+         "\"status\":\"in_progress\""},
+        {"event: response.output_text.delta\n", "\"delta\":\"east\"", "\"sequence_number\":3,",
+         "\"sent\":1700000000.250000"},
+        {"event: response.output_text.delta\n", "\"delta\":\" answers\"", "\"sequence_number\":4,",
+         "\"sent\":1700000000.250000"},
+        {"event: response.output_text.done\n", "event: response.completed\n",
+         "\"text\":\"east answers\"", "\"sequence_number\":8,"},
+    };
+    struct mock_answer answer = {
+        .operation = MOCK_RESPONSES, .mock = "east", .model = "gpt-4", .number = 1, .tokens = 2};
+    cr_expect(mock_operation_streams(MOCK_RESPONSES));
+    cr_assert_eq(mock_answer_events(&answer), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        size_t length = 0;
+        char *event = mock_answer_event(&answer, i, 1700000000.25, &length);
+        cr_assert_not_null(event);
+        cr_expect_eq(strlen(event), length);
+        for (unsigned j = 0; j < 4; j++)
+            cr_expect(holds(event, parts[i][j]), "%s in %s", parts[i][j], event);
+        cr_expect(!holds(event, "[DONE]"));
+        free(event);
+    }
+    answer.operation = MOCK_CHAT;
+    cr_expect_eq(mock_answer_events(&answer), 3);
+}
+
+Test(mock_api, speaks_in_mpeg) {
+    struct mock_answer answer = {.operation = MOCK_SPEECH, .mock = "east", .model = "tts-1"};
+    size_t length = 0;
+    char *body = mock_answer_body(&answer, &length);
+    cr_assert_not_null(body);
+    cr_assert_eq(length, 10 + 10 + 5 + 104);
+    cr_expect(memcmp(body,
+                     "ID3\x04\0\0\0\0\0\x0fTIT2\0\0\0\x05\0\0\x03"
+                     "east\xff\xfb",
+                     27) == 0);
+    cr_expect_str_eq(mock_answer_type(MOCK_SPEECH), "audio/mpeg");
+    cr_expect_str_eq(mock_answer_type(MOCK_TRANSCRIPTIONS), "application/json");
+    free(body);
 }
 
 Test(mock_error, has_the_forms_of_the_providers) {
