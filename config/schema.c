@@ -256,11 +256,16 @@ const struct schema_key schema_keys[] = {
      .type = SCHEMA_VARIABLE,
      .absent = "the program's own credentials go to the backend",
      .meaning = "The environment variable that holds the backend's key. It is sent as api-key "
-                "(azure) or as Authorization: Bearer (openai).",
+                "(azure) or as Authorization: Bearer (openai). A key from any source that is a "
+                "JSON web token, such as one of Entra ID, is sent as Authorization: Bearer at an "
+                "azure backend as well.",
      .example = "key_env: AZURE_KEY_EASTUS"},
     {IN_BACKEND(key), .name = "key_file", .type = SCHEMA_FILE, .absent = "see key_env",
-     .meaning = "The file that holds the backend's key. A relative path starts at the directory "
-                "of the settings file.",
+     .meaning = "The file that holds the backend's key, and nothing else but white space around "
+                "it. It is read again when it changes: put a new file in its place (rename) to "
+                "change the key of programs that run. A file that can't be read, or holds no key, "
+                "leaves the key that was there. A relative path starts at the directory of the "
+                "settings file.",
      .example = "key_file: /etc/spillway/eastus.key"},
     {.section = SECTION_BACKEND,
      .name = "key",

@@ -151,13 +151,14 @@ static bool load_keys(const struct endpoint *endpoint, struct runtime_endpoint *
         return false;
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         const struct backend *backend = &endpoint->backends[i];
-        out->keys[i].state = credentials_line(backend, runtime_environment, &out->keys[i].line);
-        if (out->keys[i].state == CREDENTIALS_MISSING) {
+        if (!key_init(&out->keys[i], endpoint, backend, runtime_environment))
+            return false;
+        const char *missing = key_missing(&out->keys[i], backend);
+        if (missing) {
             struct log_line line;
             log_begin(&line, LOG_ERROR, "credentials");
             log_text(&line, "backend", backend->name);
-            log_text(&line, "missing",
-                     backend->key_source == KEY_INLINE ? "a key that can be sent" : backend->key);
+            log_text(&line, "missing", missing);
             log_end(&line);
         }
     }

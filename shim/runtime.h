@@ -1,7 +1,8 @@
 /*
  * What the shim holds for the whole process: the settings, a pool and the keys per endpoint.
  *
- * It is made at the first call that needs it, never at start-up, and is constant from then on.
+ * It is made at the first call that needs it, never at start-up, and is constant from then on, but
+ * for what a pool and a key know of the present.
  */
 #ifndef SPILLWAY_SHIM_RUNTIME_H
 #define SPILLWAY_SHIM_RUNTIME_H
@@ -11,17 +12,12 @@
 
 #include "config/settings.h"
 #include "shim/pool/pool.h"
-#include "shim/request/credentials.h"
-
-struct runtime_key {
-    enum credentials_state state;
-    char *line; /* "Name: value", or NULL */
-};
+#include "shim/request/keys.h"
 
 struct runtime_endpoint {
     struct pool *pool;
-    struct runtime_key *keys; /* one per backend */
-    uint64_t translates;      /* bit per backend: it may need the request in another form */
+    struct key *keys;    /* one per backend */
+    uint64_t translates; /* bit per backend: it may need the request in another form */
 };
 
 struct runtime {

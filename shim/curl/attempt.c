@@ -168,13 +168,13 @@ static bool grow_nodes(struct transfer *t) {
 }
 
 /* Fills the nodes. Returns how many, or -1 if there are too few. */
-static ptrdiff_t fill_nodes(struct transfer *t, const struct runtime_key *key) {
+static ptrdiff_t fill_nodes(struct transfer *t, const struct key_use *key) {
     struct curl_slist *node = t->nodes, *end = node + t->node_capacity;
     bool filter = key->state != CREDENTIALS_OF_PROGRAM, length = t->applied & OURS_BODY;
     if (key->line) {
         if (node == end)
             return -1;
-        *node = (struct curl_slist){key->line, node + 1};
+        *node = (struct curl_slist){(char *)(uintptr_t)key->line, node + 1}; /* libcurl reads it */
         node++;
     }
     for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next) {
@@ -194,7 +194,7 @@ static ptrdiff_t fill_nodes(struct transfer *t, const struct runtime_key *key) {
  * The attempt's header list: the program's without what stays behind, and in front the backend's
  * key. The program may change its list between transfers without telling libcurl: made anew.
  */
-static bool make_headers(struct transfer *t, const struct runtime_key *key) {
+static bool make_headers(struct transfer *t, const struct key_use *key) {
     ptrdiff_t used;
     while ((used = fill_nodes(t, key)) < 0)
         if (!grow_nodes(t))
@@ -228,7 +228,7 @@ void attempt_limit_time(struct transfer *t, uint64_t now) {
 }
 
 /* What the program prints of its transfers must not show the backend's key. */
-static void hide_key(struct transfer *t, const struct runtime_key *key) {
+static void hide_key(struct transfer *t, const struct key_use *key) {
     t->mask.options = &t->handle->options;
     t->mask.key = mask_key_of(key->line);
     SET(t, CURLOPT_DEBUGFUNCTION, mask_debug);
@@ -386,10 +386,14 @@ static bool set_body(struct transfer *t) {
 bool attempt_aim(struct transfer *t) {
     const struct options *o = &t->handle->options;
     const struct backend *backend = &pool_endpoint(t->live->pool)->backends[t->backend];
-    const struct runtime_key *key = &t->live->keys[t->backend];
-    bool theirs = key->state == CREDENTIALS_OF_PROGRAM;
-    if (!set_body(t) || !set_url(t, backend, theirs) || !make_headers(t, key))
+    struct key_use key = key_take(&t->live->keys[t->backend]);
+    bool theirs = key.state == CREDENTIALS_OF_PROGRAM;
+    if (!set_body(t) || !set_url(t, backend, theirs) || !make_headers(t, &key)) {
+        key_release(&key);
         return false;
+    }
+    key_release(&t->key); /* no list has it any more */
+    t->key = key;
     SET(t, CURLOPT_HEADERFUNCTION, gate_header);
     SET(t, CURLOPT_HEADERDATA, &t->gate);
     t->applied |= OURS_HEADER_CALLBACK;
@@ -397,8 +401,8 @@ bool attempt_aim(struct transfer *t) {
         attempt_divert_body(t);
     if (t->reads_body)
         divert_reading(t);
-    if (o->verbose && key->line)
-        hide_key(t, key);
+    if (o->verbose && (key.line || t->applied & OURS_DEBUG))
+        hide_key(t, &key); /* also none: the mask must not point to the one before */
     if (o->port) {
         SET(t, CURLOPT_PORT, 0L);
         t->applied |= OURS_PORT;
@@ -471,6 +475,7 @@ void attempt_restore(struct transfer *t) {
     put_back_body(t);
     put_back(t, t->handle->easy, t->applied);
     t->applied = 0;
+    key_release(&t->key);
 }
 
 void attempt_unset(const struct transfer *t, CURL *easy) {
@@ -542,9 +547,12 @@ bool attempt_owns(const struct transfer *t, CURLoption option) {
 
 void attempt_overridden(struct transfer *t, CURLoption option) {
     t->applied &= ~group_of(option);
+    if (!(t->applied & OURS_HEADERS))
+        key_release(&t->key);
 }
 
 void attempt_free(struct transfer *t) {
     forget_urls(t);
+    key_release(&t->key);
     free(t->nodes);
 }

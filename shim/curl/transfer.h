@@ -70,6 +70,7 @@ struct transfer {
     struct curl_slist *headers; /* as it is on the handle: part of `nodes`, or NULL */
     struct curl_slist *headers_without_key;
     bool key_sent;
+    struct key_use key; /* of the list on the handle: `headers` may begin with its line */
 
     struct mask mask;
     struct gate gate;

@@ -1,11 +1,7 @@
 #include "shim/request/credentials.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define KEY_MAX 16384
 
 bool credentials_header_is(const char *line, const char *name) {
     /* letters and '-' alone: for these the bit is what tells capitals */
@@ -34,31 +30,8 @@ bool credentials_is_header(const char *line) {
     }
 }
 
-/* Fills KEY (KEY_MAX + 2 bytes) from the file at PATH. */
-static bool read_key(const char *path, char *key) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return false;
-    size_t used = 0;
-    ssize_t got;
-    while (used <= KEY_MAX && (got = read(fd, key + used, KEY_MAX + 1 - used)) > 0)
-        used += (size_t)got;
-    close(fd);
-    key[used <= KEY_MAX ? used : KEY_MAX] = '\0';
-    /* a key with a zero byte would be sent cut */
-    return used <= KEY_MAX && strlen(key) == used;
-}
-
-static char *trim(char *text) {
-    text += strspn(text, " \t\r\n");
-    size_t length = strlen(text);
-    while (length && strchr(" \t\r\n", text[length - 1]))
-        text[--length] = '\0';
-    return text;
-}
-
 /* A line end inside a key would let whoever sets it write headers of his own. */
-static bool is_sendable(const char *key) {
+bool credentials_sendable(const char *key) {
     if (!*key)
         return false;
     for (; *key; key++)
@@ -77,25 +50,24 @@ static char *join(const char *prefix, const char *key) {
     return line;
 }
 
-enum credentials_state credentials_line(const struct backend *backend, settings_lookup *lookup,
-                                        char **line) {
-    *line = NULL;
-    if (backend->key_source == KEY_NONE)
-        return CREDENTIALS_OF_PROGRAM;
-    char file[KEY_MAX + 2];
-    const char *key = NULL;
-    if (backend->key_source == KEY_ENVIRONMENT)
-        key = lookup(backend->key);
-    else if (backend->key_source == KEY_INLINE)
-        key = backend->key;
-    else if (read_key(backend->key, file))
-        key = trim(file);
-    if (key && is_sendable(key))
-        *line =
-            join(backend->dialect == DIALECT_AZURE ? "api-key: " : "Authorization: Bearer ", key);
-    if (backend->key_source == KEY_FILE)
-        explicit_bzero(file, sizeof file);
-    return *line ? CREDENTIALS_READY : CREDENTIALS_MISSING;
+bool credentials_is_token(const char *key) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789-_";
+    if (strncmp(key, "eyJ", 3) != 0)
+        return false;
+    for (int dots = 0; dots < 2; dots++) {
+        key += strspn(key, letters);
+        if (*key++ != '.')
+            return false;
+    }
+    return key[strspn(key, letters)] == '\0';
+}
+
+char *credentials_line(const struct backend *backend, const char *key) {
+    if (!credentials_sendable(key))
+        return NULL;
+    bool bearer = backend->dialect != DIALECT_AZURE || credentials_is_token(key);
+    return join(bearer ? "Authorization: Bearer " : "api-key: ", key);
 }
 
 void credentials_free(char *line) {

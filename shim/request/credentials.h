@@ -1,6 +1,6 @@
 /*
  * Credentials: a backend's own key as the header that carries it, and which of the program's
- * headers must stay behind when it is used.
+ * headers must stay behind when it is used. Text alone: where a key comes from is in keys.h.
  */
 #ifndef SPILLWAY_REQUEST_CREDENTIALS_H
 #define SPILLWAY_REQUEST_CREDENTIALS_H
@@ -10,20 +10,32 @@
 
 #include "config/settings.h"
 
+/* The longest key that is sent, in bytes. */
+#define CREDENTIALS_KEY_MAX 16384
+
 enum credentials_state {
     CREDENTIALS_OF_PROGRAM, /* the backend has no key of its own: what the program sends goes */
-    CREDENTIALS_READY,      /* *LINE has the backend's own */
+    CREDENTIALS_READY,      /* its own is there */
     CREDENTIALS_MISSING     /* it should have its own, but none can be had */
 };
 
+/* Whether KEY can be sent: not empty, and without control characters. */
+bool credentials_sendable(const char *key);
+
 /*
- * Makes the header line for BACKEND's key: "api-key: KEY" if it speaks azure, "Authorization:
- * Bearer KEY" if it speaks openai. The key comes from the settings, a file (white space around
- * it is dropped, 16 KiB at most) or LOOKUP. Gives the line in *LINE, for credentials_free; NULL
- * unless CREDENTIALS_READY. A key with a control character, or none at all, is missing.
+ * Whether KEY is a JSON web token in its compact form (RFC 7515, section 7.1): three parts of
+ * base64url between two dots, the first beginning with "eyJ", which is '{"'. So are the tokens of
+ * Entra ID; no API key is.
  */
-enum credentials_state credentials_line(const struct backend *backend, settings_lookup *lookup,
-                                        char **line);
+bool credentials_is_token(const char *key);
+
+/*
+ * Makes the header line for BACKEND's KEY. It is "Authorization: Bearer KEY" if the backend speaks
+ * openai, if the key comes from a key_command, or if it is a token; "api-key: KEY" for all other
+ * keys of a backend that speaks azure. Returns a line for credentials_free, or NULL if the key
+ * can't be sent or memory ran out. Thread-safe.
+ */
+char *credentials_line(const struct backend *backend, const char *key);
 
 /* Wipes and frees LINE; NULL is allowed. */
 void credentials_free(char *line);

@@ -478,6 +478,82 @@ test_missing_key_never_lets_the_programs_own_out() {
     for ((n = 1; n <= $(requests a); n++)); do assert_seen a "$n" "" ""; done
 }
 
+# rotate KEY: puts a new file in the place of key.txt, as who rotates secrets does
+rotate() {
+    printf '%s\n' "$1" >key.new
+    mv key.new key.txt
+}
+
+# until_requests NAME N: waits until the mock has seen N requests
+until_requests() {
+    local tries
+    for ((tries = 0; tries < 400; tries++)); do
+        [ "$(requests "$1")" -lt "$2" ] || return 0
+        sleep 0.02
+    done
+    fail "$1 saw $(requests "$1") requests instead of $2"
+}
+
+test_rotated_file_is_used_from_the_next_request_on() {
+    start_mock a --script '200:latency=3s,200:latency=3s,200:latency=3s,200'
+    rotate "$KEY_A"
+    settings "a 1 key_file: key.txt"
+    logged curl -sSf -o '#1' "$LOGICAL/v1/models?[1-4]" >out 2>err &
+    until_requests a 1
+    rotate "$KEY_B"
+    until_requests a 2
+    : >key.txt # broken: the one that was good stays
+    until_requests a 3
+    rotate "$KEY_A"
+    wait "$!" || fail "curl: $(cat err)"
+    assert_seen a 1 authorization "$KEY_A"
+    assert_seen a 2 authorization "$KEY_B" "after the rotation"
+    assert_seen a 3 authorization "$KEY_B" "with a broken file"
+    assert_seen a 4 authorization "$KEY_A" "after the repair"
+    assert_equal 1 "$(grep -c 'event=credentials.*key=kept' log)" "lines about the broken file"
+    assert_no_secret log err
+}
+
+test_file_that_appears_later_is_taken() {
+    start_mock a --script '200:latency=3s,200'
+    settings "a 1 key_file: key.txt"
+    logged curl -sSf -o '#1' -u "me:$OWN" "$LOGICAL/v1/models?[1-2]" >out 2>err &
+    until_requests a 1
+    rotate "$KEY_A"
+    wait "$!" || fail "curl: $(cat err)"
+    assert_seen a 1 "" "" "without a file"
+    assert_seen a 2 authorization "$KEY_A" "with it"
+    assert_match "event=credentials.*missing=" "$(cat log)"
+    assert_no_secret log err
+}
+
+test_verbose_output_shows_no_rotated_key() {
+    start_mock a --script '200:latency=3s,429:retry-after=0,200,200'
+    rotate "$KEY_A"
+    settings "a 1 key_file: key.txt; dialect: azure"
+    logged curl -v -o '#1' "$LOGICAL/v1/models?[1-3]" >out 2>err &
+    until_requests a 1
+    rotate "$KEY_B"
+    wait "$!" || fail "curl: $(cat err)"
+    assert_seen a 2 api-key "$KEY_B"
+    assert_no_secret log err
+}
+
+test_threads_send_whole_keys_in_rotation() {
+    local i
+    start_mock a --tokens 2
+    rotate "$KEY_A"
+    settings "a 1 key_file: key.txt"
+    spill "$ROOT/build/programs/multi_threads" 8 12 "$LOGICAL/v1/chat/completions" >out 2>err &
+    for ((i = 0; ; i++)); do
+        kill -0 "$!" 2>/dev/null || break
+        if ((i % 2)); then rotate "$KEY_A"; else rotate "$KEY_B"; fi
+    done
+    wait "$!" || fail "multi_threads: $(cat err)"
+    assert_equal "$(printf '%s\n' "$(hash_of "$KEY_A")" "$(hash_of "$KEY_B")" | sort)" \
+        "$(jq -r '.key_hash // "none"' a.log | sort -u)" "the keys that were sent"
+}
+
 test_keys_are_not_in_the_programs_arguments_or_new_variables() {
     start_mock a
     settings "a 1 key: $KEY_B"

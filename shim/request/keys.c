@@ -1,0 +1,291 @@
+#include "shim/request/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/log.h"
+
+/* Two writes within one tick of the kernel's clock leave the same time on a file. */
+#define TICK_NS INT64_C(100000000)
+
+struct key_line {
+    _Atomic unsigned holders; /* the file is one of them */
+    char *text;
+};
+
+/* By what a file is told from the one that it was. */
+struct identity {
+    int error; /* why there is none; 0: the rest is there */
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified, changed;
+};
+
+/* Read and written under the lock, but for the pointers, which are constant. */
+struct key_file {
+    const struct endpoint *endpoint;
+    const struct backend *backend;
+    const char *path;
+    struct identity seen;  /* what was read last */
+    bool doubtful;         /* it may have changed since, though it looks the same */
+    struct key_line *line; /* the last that was good, or NULL */
+};
+
+/* What became of looking at a file, for the log. */
+struct finding {
+    bool changed;        /* it is not what was read last */
+    const char *problem; /* why it gives no key; NULL: it does */
+    bool kept;           /* then: there is an older one */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void before_fork(void) {
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void) {
+    pthread_mutex_unlock(&lock);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+static bool same_time(struct timespec a, struct timespec b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same(const struct identity *a, const struct identity *b) {
+    return a->error == b->error && a->device == b->device && a->inode == b->inode &&
+           a->size == b->size && same_time(a->modified, b->modified) &&
+           same_time(a->changed, b->changed);
+}
+
+static struct identity identify(int result, const struct stat *status) {
+    if (result != 0)
+        return (struct identity){.error = errno};
+    return (struct identity){.device = status->st_dev,
+                             .inode = status->st_ino,
+                             .size = status->st_size,
+                             .modified = status->st_mtim,
+                             .changed = status->st_ctim};
+}
+
+static struct identity look(const struct key_file *file) {
+    struct stat status;
+    return identify(stat(file->path, &status), &status);
+}
+
+/* strerror() would load the program's message catalogues. */
+static const char *describe(int error) {
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return "it does not exist";
+    case EACCES:
+    case EPERM:
+        return "permission denied";
+    default:
+        return "it can't be read";
+    }
+}
+
+/* Whether a file that was changed at TIME may change again without showing it. */
+static bool is_fresh(struct timespec time) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t seconds = (int64_t)now.tv_sec - time.tv_sec;
+    int64_t age = seconds * 1000000000 + (now.tv_nsec - time.tv_nsec);
+    return seconds >= -1 && seconds <= 1 && age < TICK_NS && age > -TICK_NS;
+}
+
+/* Fills KEY (CREDENTIALS_KEY_MAX + 1 bytes and one) from FD. Returns NULL, or why not. */
+static const char *read_all(int fd, char *key) {
+    size_t used = 0;
+    ssize_t got = 1;
+    while (used <= CREDENTIALS_KEY_MAX && got > 0) {
+        got = read(fd, key + used, CREDENTIALS_KEY_MAX + 1 - used);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got > 0)
+            used += (size_t)got;
+    }
+    key[used] = '\0';
+    if (got < 0)
+        return describe(errno);
+    if (used > CREDENTIALS_KEY_MAX)
+        return "it is longer than 16 KiB";
+    return strlen(key) == used ? NULL : "it has a zero byte"; /* the key would be sent cut */
+}
+
+/* The same from FILE, and notes in it what was read. */
+static const char *read_file(struct key_file *file, char *key) {
+    struct stat before, after;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return describe(errno);
+    const char *problem = "it can't be read";
+    if (fstat(fd, &before) == 0) {
+        problem = read_all(fd, key);
+        struct identity now = identify(fstat(fd, &after), &after);
+        file->seen = identify(0, &before);
+        /* what is read twice without being written to, such as a pipe, may be empty then */
+        file->doubtful =
+            S_ISREG(before.st_mode) && (!same(&now, &file->seen) || is_fresh(before.st_ctim));
+    }
+    close(fd);
+    return problem;
+}
+
+static char *trim(char *text) {
+    text += strspn(text, " \t\r\n");
+    size_t length = strlen(text);
+    while (length && strchr(" \t\r\n", text[length - 1]))
+        text[--length] = '\0';
+    return text;
+}
+
+/* Makes TEXT, for credentials_free, the line of FILE. */
+static bool replace_line(struct key_file *file, char *text) {
+    struct key_line *line = malloc(sizeof *line);
+    if (!line)
+        return false;
+    line->holders = 1;
+    line->text = text;
+    if (file->line)
+        key_release_line(file->line);
+    file->line = line;
+    return true;
+}
+
+/* KEY was read from FILE. Returns NULL if it is the file's key now, or why not. */
+static const char *take_key(struct key_file *file, char *key) {
+    key = trim(key);
+    if (!*key)
+        return "it is empty";
+    if (!credentials_sendable(key))
+        return "it has a line break or another control character in its key";
+    char *text = credentials_line(file->backend, key);
+    if (text && file->line && strcmp(file->line->text, text) == 0) {
+        credentials_free(text);
+        return NULL;
+    }
+    if (text && replace_line(file, text))
+        return NULL;
+    credentials_free(text);
+    file->doubtful = true;
+    return "memory ran out";
+}
+
+/* FILE looks like NOW, which is not what was read last, or may not be: reads it. */
+static struct finding read_again(struct key_file *file, const struct identity *now) {
+    struct identity last = file->seen;
+    const char *problem = "memory ran out";
+    char *key = malloc(CREDENTIALS_KEY_MAX + 2);
+    file->seen = *now;
+    file->doubtful = true; /* unless it can be opened */
+    if (key) {
+        problem = read_file(file, key);
+        if (!problem)
+            problem = take_key(file, key);
+        explicit_bzero(key, CREDENTIALS_KEY_MAX + 2);
+    }
+    free(key);
+    return (struct finding){!same(&last, &file->seen), problem, file->line != NULL};
+}
+
+static void tell(const struct key_file *file, struct finding finding) {
+    struct log_line line;
+    if (!finding.changed)
+        return;
+    log_begin(&line,
+              !finding.problem ? LOG_INFO
+              : finding.kept   ? LOG_WARN
+                               : LOG_ERROR,
+              "credentials");
+    log_text(&line, "endpoint", file->endpoint->name);
+    log_text(&line, "backend", file->backend->name);
+    log_text(&line, "file", file->path);
+    if (finding.problem)
+        log_text(&line, "problem", finding.problem);
+    log_text(&line, "key", !finding.problem ? "read" : finding.kept ? "kept" : "missing");
+    log_end(&line);
+}
+
+struct key_use key_take_file(struct key_file *file) {
+    int saved = errno;
+    struct finding finding = {0};
+    struct identity now = look(file);
+    pthread_mutex_lock(&lock);
+    if (file->doubtful || !same(&now, &file->seen))
+        finding = read_again(file, &now);
+    struct key_line *line = file->line;
+    if (line)
+        atomic_fetch_add_explicit(&line->holders, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
+    tell(file, finding);
+    errno = saved;
+    return line ? (struct key_use){CREDENTIALS_READY, line->text, line}
+                : (struct key_use){CREDENTIALS_MISSING, NULL, NULL};
+}
+
+void key_release_line(struct key_line *line) {
+    int saved = errno;
+    if (atomic_fetch_sub_explicit(&line->holders, 1, memory_order_acq_rel) == 1) {
+        credentials_free(line->text);
+        free(line);
+    }
+    errno = saved;
+}
+
+static bool init_file(struct key *key, const struct endpoint *endpoint,
+                      const struct backend *backend) {
+    struct key_file *file = calloc(1, sizeof *file);
+    if (!file)
+        return false;
+    *file = (struct key_file){.endpoint = endpoint, .backend = backend, .path = backend->key};
+    struct identity now = look(file);
+    read_again(file, &now);
+    key->file = file;
+    pthread_once(&fork_once, watch_forks);
+    return true;
+}
+
+bool key_init(struct key *key, const struct endpoint *endpoint, const struct backend *backend,
+              settings_lookup *lookup) {
+    *key = (struct key){0};
+    if (backend->key_source == KEY_NONE)
+        return true;
+    if (backend->key_source == KEY_FILE)
+        return init_file(key, endpoint, backend);
+    const char *text = backend->key_source == KEY_INLINE ? backend->key : lookup(backend->key);
+    key->line = text ? credentials_line(backend, text) : NULL;
+    key->state = key->line ? CREDENTIALS_READY : CREDENTIALS_MISSING;
+    return true;
+}
+
+const char *key_missing(const struct key *key, const struct backend *backend) {
+    bool missing = key->file ? !key->file->line : key->state == CREDENTIALS_MISSING;
+    if (!missing)
+        return NULL;
+    return backend->key_source == KEY_INLINE ? "a key that can be sent" : backend->key;
+}
+
+void key_clear(struct key *key) {
+    credentials_free(key->line);
+    if (key->file && key->file->line)
+        key_release_line(key->file->line);
+    free(key->file);
+    *key = (struct key){0};
+}
