@@ -1,12 +1,11 @@
 #include "shim/curl/attempt.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/curl/attempt_url.h"
 #include "shim/curl/translate.h"
-#include "shim/request/netrc.h"
 
 /* Groups of options that are set and put back together. */
 enum {
@@ -33,82 +32,15 @@ enum {
 /* What may stay on the handle between transfers: see transfer_release. */
 #define PARKED (OURS_URL | OURS_HEADERS | OURS_CONNECT_TIMEOUT)
 
-/* With the program's credentials, perhaps. */
-static void forget_url(char **url) {
-    if (*url)
-        explicit_bzero(*url, strlen(*url));
-    free(*url);
-    *url = NULL;
-}
-
-static void forget_urls(struct transfer *t) {
-    for (size_t i = 0; i < BACKENDS_MAX; i++)
-        forget_url(&t->urls[i]);
-    t->url = NULL;
-}
-
-#define USERINFO_MAX 1024
-
-/*
- * What the program's netrc file says about the host that it asked for: libcurl itself would look
- * for the backend's. False if it is not to look, or has been told better.
- */
-static bool find_netrc(const struct transfer *t, char *userinfo) {
-    const struct options *o = &t->handle->options;
-    char path[PATH_MAX];
-    if (!o->netrc || (o->auth & (AUTH_USERPWD | AUTH_USERNAME | AUTH_PASSWORD | AUTH_BEARER)) ||
-        (t->route.userinfo.length && o->netrc == CURL_NETRC_OPTIONAL))
+static bool set_url(struct transfer *t, const struct backend *backend, bool theirs) {
+    bool from_netrc;
+    const char *before = t->url, *url = attempt_url(t, backend, theirs, &from_netrc);
+    if (!url)
         return false;
-    if (!o->netrc_file && !netrc_default_path(runtime_environment, path, sizeof path))
-        return false;
-    return netrc_find(o->netrc_file ? o->netrc_file : path, t->route.host, NULL, userinfo,
-                      USERINFO_MAX);
-}
-
-/* The model of this request may be in it; mostly it is the one of the last request. */
-static void refresh_url(struct transfer *t, const struct backend *backend, struct slice userinfo,
-                        char **url) {
-    char *fresh = translate_url(t, backend, userinfo);
-    if (fresh && *url && strcmp(fresh, *url) == 0) {
-        forget_url(&fresh);
-        return;
-    }
-    if (*url && t->url == *url)
-        t->url = NULL;
-    forget_url(url);
-    *url = fresh;
-}
-
-/* The URL of an attempt on the backend, made once for each URL that the program sets, except for a
- * backend with other paths, and with a netrc file, which may say something else each time. */
-static const char *url_for(struct transfer *t, const struct backend *backend, bool theirs) {
-    char netrc[USERINFO_MAX], **url = &t->urls[t->backend];
-    struct slice userinfo = theirs ? t->route.userinfo : (struct slice){NULL, 0};
-    bool from_netrc = theirs && find_netrc(t, netrc);
-    if (t->urls_changes != t->handle->routed_changes) {
-        forget_urls(t);
-        t->urls_changes = t->handle->routed_changes;
-    }
     if (from_netrc) {
-        userinfo = (struct slice){netrc, strlen(netrc)};
-        forget_url(url);
-        t->url = NULL;
         SET(t, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
         t->applied |= OURS_NETRC;
     }
-    if (!*url || !t->plan.same_target)
-        refresh_url(t, backend, userinfo, url);
-    if (from_netrc) {
-        explicit_bzero(netrc, sizeof netrc);
-        t->urls_changes = 0; /* not for the next attempt: the program may have netrc off by then */
-    }
-    return *url;
-}
-
-static bool set_url(struct transfer *t, const struct backend *backend, bool theirs) {
-    const char *before = t->url, *url = url_for(t, backend, theirs);
-    if (!url)
-        return false;
     bool there = (t->applied & OURS_URL) && t->url && url == before;
     CURLU *curlu = t->handle->options.curlu;
     if (!there && curlu)
@@ -552,7 +484,7 @@ void attempt_overridden(struct transfer *t, CURLoption option) {
 }
 
 void attempt_free(struct transfer *t) {
-    forget_urls(t);
+    attempt_url_free(t);
     key_release(&t->key);
     free(t->nodes);
 }
