@@ -141,7 +141,8 @@ static bool exists(const struct mock_rules *rules, const char *name, bool escape
 static struct mock_refusal check_body(const struct mock_rules *rules,
                                       const struct mock_claim *claim) {
     const struct mock_route *route = claim->route;
-    const char *model = claim->question->model;
+    bool form = takes_form(route->operation);
+    const char *model = form && !claim->question->form ? "" : claim->question->model;
     if (route->root == MOCK_ROOT_DEPLOYMENT && !exists(rules, route->deployment, false))
         return (struct mock_refusal){404, MOCK_USUAL};
     if (route->operation == MOCK_MODEL && route->dialect == MOCK_OPENAI &&
@@ -149,8 +150,7 @@ static struct mock_refusal check_body(const struct mock_rules *rules,
         return (struct mock_refusal){404, MOCK_USUAL};
     if (!takes_model(route->operation))
         return none;
-    if (!takes_form(route->operation) && claim->whole &&
-        !mock_json_object(claim->body, claim->length))
+    if (!form && claim->whole && !mock_json_object(claim->body, claim->length))
         return (struct mock_refusal){400, MOCK_NOT_JSON};
     if (route->root == MOCK_ROOT_DEPLOYMENT)
         return none;

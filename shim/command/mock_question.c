@@ -42,6 +42,12 @@ static bool token_is(const char *body, const jsmntok_t *token, const char *word)
 
 static void parse_json(const char *body, size_t length, struct mock_question *question) {
     unsigned count;
+    size_t space = 0;
+    while (space < length && body[space] != '\0' && strchr(" \t\r\n", body[space]) != NULL)
+        space++;
+    /* To jsmn any text is many tokens. */
+    if (space == length || body[space] != '{')
+        return;
     jsmntok_t *tokens = tokenize(body, length, &count);
     bool object = count > 0 && tokens[0].type == JSMN_OBJECT;
     for (unsigned i = 1; object && i + 1 < count; i++) {
@@ -88,7 +94,8 @@ void mock_question_parse(const char *body, size_t length, const char *content_ty
     char boundary[MOCK_BOUNDARY_MAX + 1];
     size_t size = 0;
     memset(question, 0, sizeof *question);
-    if (content_type == NULL || !mock_form_boundary(content_type, boundary)) {
+    question->form = content_type != NULL && mock_form_boundary(content_type, boundary);
+    if (!question->form) {
         parse_json(body, length, question);
         return;
     }

@@ -13,6 +13,7 @@
 
 struct mock_question {
     char model[MOCK_NAME_MAX]; /* text of a JSON string, still escaped; "" if there is none */
+    bool form;                 /* the body is multipart/form-data, by its Content-Type */
     bool stream;
     unsigned inputs; /* how many texts "input" has, for embeddings; 0 if it is not there */
 };
