@@ -2,8 +2,11 @@
  * What a deployment demands of a request before it answers: the rules of `spillway mock
  * --strict` and `--key-env`. Pure functions, thread-safe.
  *
- * Sources: Azure OpenAI's REST reference (paths, api-version, both forms of authentication) and
- * its page on the version-less v1 API; OpenAI's API reference and error codes guide.
+ * Sources: Azure OpenAI's pages on its API's versions (the version-less v1 too) and on image
+ * generation; the list of deployment operations in openai-python's lib/azure.py, in which responses
+ * is missing; errors quoted in issue trackers, "Invalid URL (POST //v1/chat/completions)" and "You
+ * didn't provide an API key". The order of the rules is an assumption, and so is that a wrong key
+ * beside the right one is refused: that one finds keys that have leaked.
  */
 #ifndef SPILLWAY_COMMAND_MOCK_CHECK_H
 #define SPILLWAY_COMMAND_MOCK_CHECK_H
