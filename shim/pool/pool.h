@@ -77,8 +77,8 @@ void pool_bar(struct pool_turn *turn, int backend);
 /* Nanoseconds until the backend may be used, 0 if at once; *REASON (if not NULL) says why. */
 uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32_t *reason);
 
-/* Nanoseconds until the soonest backend without a bit in EXCEPT may be used; 0 if one may be now, or
- * is being tried after its cooldown, which shows at any moment whether it may; UINT64_MAX if
+/* Nanoseconds until the soonest backend without a bit in EXCEPT may be used; 0 if one may be now,
+ * or is being tried after its cooldown, which shows at any moment whether it may; UINT64_MAX if
  * EXCEPT has them all. */
 uint64_t pool_soonest(const struct pool *pool, uint64_t except, uint64_t now);
 
