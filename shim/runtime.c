@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "shim/log.h"
+#include "shim/private.h"
 #include "shim/request/dialect.h"
 
 /*
@@ -124,10 +125,7 @@ static const char *state_directory(const struct settings *settings, char *path, 
         return NULL;
     if (given || settings->state_directory)
         return given ? given : settings->state_directory;
-    const char *run = runtime_environment("XDG_RUNTIME_DIR");
-    int length = run && *run == '/' ? snprintf(path, size, "%s/spillway", run)
-                                    : snprintf(path, size, "/tmp/spillway-%u", (unsigned)geteuid());
-    return length > 0 && (size_t)length < size ? path : NULL;
+    return private_default_directory(runtime_environment, path, size) ? path : NULL;
 }
 
 static struct ledger *open_ledger(const struct settings *settings) {

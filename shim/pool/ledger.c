@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "shim/private.h"
 
 #define LAYOUT 2
 #define NAME   "ledger"
@@ -75,30 +76,6 @@ static bool header_is_ours(const struct header *header) {
            memcmp(header->boot_id, want.boot_id, sizeof want.boot_id) == 0;
 }
 
-static bool is_private(const struct stat *status, mode_t type) {
-    return (status->st_mode & S_IFMT) == type && status->st_uid == geteuid() &&
-           (status->st_mode & 077) == 0;
-}
-
-static int open_directory(const char *given) {
-    char path[PATH_MAX];
-    size_t length = strlen(given);
-    if (length >= sizeof path)
-        return -1;
-    memcpy(path, given, length + 1);
-    while (length > 1 && path[length - 1] == '/')
-        path[--length] = '\0'; /* behind a slash O_NOFOLLOW would not mean the link itself */
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return -1;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat status;
-    if (fd >= 0 && fstat(fd, &status) == 0 && is_private(&status, S_IFDIR))
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
 static struct shared *map(int fd) {
     void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return memory == MAP_FAILED ? NULL : memory;
@@ -117,7 +94,7 @@ static struct shared *open_existing(int directory, ino_t *seen) {
     struct shared *shared = NULL;
     if (fstat(fd, &status) == 0) {
         *seen = status.st_ino;
-        if (is_private(&status, S_IFREG) && status.st_size == (off_t)sizeof(struct shared))
+        if (private_is(&status, S_IFREG) && status.st_size == (off_t)sizeof(struct shared))
             shared = map(fd);
     }
     close(fd);
@@ -171,7 +148,7 @@ static struct shared *replace(int directory) {
 }
 
 static struct shared *open_shared(const char *path, const char **problem) {
-    int directory = open_directory(path);
+    int directory = private_open_directory(path);
     if (directory < 0) {
         *problem = "the state directory can't be had, or is not this user's alone (mode 0700)";
         return NULL;
