@@ -7,6 +7,7 @@
 #define HOST_MAX       260
 #define PATH_MAX_BYTES 1024
 #define KEY_MAX        8192
+#define COMMAND_MAX    4096
 #define VERSION_MAX    64
 #define VARIABLE_MAX   64
 #define MODEL_MAX      256
@@ -106,7 +107,7 @@ static bool take_variable(struct loader *loader, const struct schema_key *key,
 }
 
 static bool take_key(struct loader *loader, const struct fields *fields, struct backend *backend) {
-    static const char *const names[] = {"key_env", "key_file", "key", "api_key"};
+    static const char *const names[] = {"key_env", "key_file", "key_command", "key", "api_key"};
     const struct schema_key *key = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct schema_key *other = backend_key(names[i]);
@@ -125,8 +126,9 @@ static bool take_key(struct loader *loader, const struct fields *fields, struct 
         backend->key_source = KEY_FILE;
         return true;
     }
-    backend->key_source = KEY_INLINE;
-    return loader_text(loader, key, value, KEY_MAX, &backend->key);
+    bool command = key->type == SCHEMA_TEXT;
+    backend->key_source = command ? KEY_COMMAND : KEY_INLINE;
+    return loader_text(loader, key, value, command ? COMMAND_MAX : KEY_MAX, &backend->key);
 }
 
 static bool take_version(struct loader *loader, const struct fields *fields,

@@ -268,6 +268,17 @@ const struct schema_key schema_keys[] = {
                 "settings file.",
      .example = "key_file: /etc/spillway/eastus.key"},
     {.section = SECTION_BACKEND,
+     .name = "key_command",
+     .type = SCHEMA_TEXT,
+     .absent = "see key_env",
+     .meaning = "The command that prints the backend's key, of at most 4096 bytes, such as one for "
+                "tokens of Entra ID. It is run by spillway run with /bin/sh -c, before the program "
+                "starts and again before the token expires, and always sent as Authorization: "
+                "Bearer. The settings file must be the user's or root's, and nobody else may be "
+                "able to write it. Without spillway run the backend has no key.",
+     .example = "key_command: az account get-access-token --resource "
+                "https://cognitiveservices.azure.com"},
+    {.section = SECTION_BACKEND,
      .name = "key",
      .type = SCHEMA_SECRET,
      .absent = "see key_env",

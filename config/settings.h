@@ -19,7 +19,7 @@ enum exhausted_policy { EXHAUSTED_REPLY, EXHAUSTED_LAST, EXHAUSTED_WAIT };
 enum sockets_mode { SOCKETS_RELAY, SOCKETS_ADDRESS, SOCKETS_OFF };
 enum state_scope { STATE_HOST, STATE_PROCESS };
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-enum key_source { KEY_NONE, KEY_ENVIRONMENT, KEY_FILE, KEY_INLINE };
+enum key_source { KEY_NONE, KEY_ENVIRONMENT, KEY_FILE, KEY_INLINE, KEY_COMMAND };
 
 /* Per endpoint. An attempt's set of backends is one machine word. */
 #define BACKENDS_MAX 64
@@ -46,7 +46,7 @@ struct backend {
     enum dialect dialect; /* the endpoint's, unless it has its own */
     char *api_version;    /* NULL if not set */
     enum key_source key_source;
-    char *key; /* variable name, file path or the key itself, by key_source; NULL with KEY_NONE */
+    char *key; /* variable name, file path, command or the key itself, by key_source; or NULL */
     struct model *models;
     size_t model_count;
 };

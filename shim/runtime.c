@@ -22,7 +22,7 @@ static struct {
     const char *value;
 } environment[] = {
     {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},  {"SPILLWAY_LOG", NULL},
-    {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL},
+    {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL}, {"SPILLWAY_KEYS", NULL},
 };
 #define ENVIRONMENT_SIZE (sizeof environment / sizeof environment[0])
 

@@ -11,6 +11,7 @@
 
 #include "config/schema.h"
 #include "config/value.h"
+#include "shim/command/keeper.h"
 
 static const char usage[] =
     "Usage: spillway check [-c FILE]\n"
@@ -63,6 +64,9 @@ static void print_key(const struct backend *backend, settings_lookup *lookup, FI
     }
     case KEY_FILE:
         fprintf(out, "file %s", backend->key);
+        break;
+    case KEY_COMMAND:
+        fputs("command (run by spillway run)", out);
         break;
     case KEY_INLINE:
         fputs("in the settings", out);
@@ -155,8 +159,13 @@ static bool has_inline_key(const struct settings *settings) {
     return false;
 }
 
-/* Why the file at PATH gives no key, or NULL if it does. */
-static const char *fault_of_key_file(const char *path) {
+bool check_exposes_keys(const struct settings *settings) {
+    struct stat status;
+    return has_inline_key(settings) && stat(settings->file, &status) == 0 &&
+           (status.st_mode & (S_IRGRP | S_IROTH));
+}
+
+const char *check_key_file(const char *path) {
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
@@ -216,7 +225,7 @@ static bool warn_backend(const struct settings *settings, const struct endpoint 
         }
         return fault;
     case KEY_FILE:
-        fault = fault_of_key_file(backend->key);
+        fault = check_key_file(backend->key);
         if (fault) {
             fprintf(out, "%s: warning: %s/%s: no key from %s: %s\n", settings->file, endpoint->name,
                     backend->name, backend->key, fault);
@@ -229,11 +238,18 @@ static bool warn_backend(const struct settings *settings, const struct endpoint 
 
 unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out) {
     struct stat status;
+    const char *distrust = NULL;
     unsigned count = 0;
-    if (has_inline_key(settings) && stat(settings->file, &status) == 0 &&
-        (status.st_mode & (S_IRGRP | S_IROTH))) {
+    if (check_exposes_keys(settings)) {
         fprintf(out, "%s: warning: it holds keys and others can read it (chmod 600)\n",
                 settings->file);
+        count++;
+    }
+    if (keeper_needed(settings) && stat(settings->file, &status) == 0)
+        distrust = keeper_distrusts(&status);
+    if (distrust) {
+        fprintf(out, "%s: warning: spillway run refuses its key_command: %s\n", settings->file,
+                distrust);
         count++;
     }
     for (size_t i = 0; i < settings->endpoint_count; i++) {

@@ -20,6 +20,13 @@ int command_check(int argc, char **argv);
  * from, never a key. LOOKUP gives environment variables. */
 void check_print(const struct settings *settings, settings_lookup *lookup, FILE *out);
 
+/* Why the file at PATH gives no key, or NULL if it does. The text is constant, or strerror's. */
+const char *check_key_file(const char *path);
+
+/* Whether SETTINGS hold keys themselves and come from a file that others than its owner can read.
+ */
+bool check_exposes_keys(const struct settings *settings);
+
 /* Prints one line per doubt about SETTINGS to OUT. Returns how many. */
 unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out);
 

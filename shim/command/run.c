@@ -5,13 +5,17 @@
 #include <getopt.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/nearest.h"
+#include "shim/command/check.h"
 #include "shim/command/elf.h"
+#include "shim/command/keeper.h"
 #include "shim/command/launch.h"
 
 #define MESSAGE_SIZE 1000
@@ -37,6 +41,9 @@ static const char usage[] =
     "      --log FILE             where events are logged\n"
     "      --log-level LEVEL      off, error, warn, info, debug\n"
     "  -h, --help                 this text\n"
+    "\n"
+    "A key_command of the settings is run before the program starts, and again before its token\n"
+    "expires, by a process that ends with the program.\n"
     "\n"
     "Examples:\n"
     "  spillway run -c spillway.yaml -- curl -sS https://api.openai.com/v1/models\n"
@@ -166,21 +173,28 @@ void run_options_free(struct run_options *options) {
     options->flags.list = NULL;
 }
 
+static bool warn_key(const struct endpoint *endpoint, const struct backend *backend,
+                     settings_lookup *lookup, FILE *out) {
+    const char *fault = NULL;
+    if (backend->key_source == KEY_ENVIRONMENT) {
+        const char *value = lookup(backend->key);
+        fault = value && *value ? NULL : "is not set";
+    } else if (backend->key_source == KEY_FILE) {
+        fault = check_key_file(backend->key);
+    }
+    if (!fault)
+        return false;
+    fprintf(out, "spillway: %s%s %s: backend %s of endpoint %s has no key\n", backend->key,
+            backend->key_source == KEY_FILE ? ":" : "", fault, backend->name, endpoint->name);
+    return true;
+}
+
 unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup, FILE *out) {
     unsigned missing = 0;
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &settings->endpoints[i];
-        for (size_t j = 0; j < endpoint->backend_count; j++) {
-            const struct backend *backend = &endpoint->backends[j];
-            if (backend->key_source != KEY_ENVIRONMENT)
-                continue;
-            const char *value = lookup(backend->key);
-            if (value && *value)
-                continue;
-            missing++;
-            fprintf(out, "spillway: %s is not set: backend %s of endpoint %s has no key\n",
-                    backend->key, backend->name, endpoint->name);
-        }
+        for (size_t j = 0; j < endpoint->backend_count; j++)
+            missing += warn_key(endpoint, &endpoint->backends[j], lookup, out);
     }
     return missing;
 }
@@ -205,56 +219,75 @@ static bool export_variable(const char *name, const char *value) {
     return refuse("cannot set %s: %s", name, strerror(errno));
 }
 
-static bool use_file(const char *path) {
-    char absolute[PATH_MAX], message[MESSAGE_SIZE];
+/* A key_command is run as the user: nobody else may have written it. */
+static bool trust_file(const struct settings *settings, const char *path) {
+    struct stat status;
+    if (!keeper_needed(settings))
+        return true;
+    if (stat(path, &status) != 0)
+        return refuse("%s: %s", path, strerror(errno));
+    const char *distrust = keeper_distrusts(&status);
+    return !distrust || refuse("%s has a key_command, which is not run: %s", path, distrust);
+}
+
+static struct settings *load_file(const char *path) {
+    char message[MESSAGE_SIZE];
     struct settings_error error;
-    if (!launch_absolute(path, absolute, sizeof absolute))
-        return refuse("'%s' is too long a path", path);
     struct settings *settings = settings_load_file(path, &error);
     if (!settings) {
         settings_describe_error(path, &error, message, sizeof message);
         fprintf(stderr, "%s\n", message);
-        return false;
+    } else if (!trust_file(settings, path)) {
+        settings_free(settings);
+        settings = NULL;
     }
-    run_warn_keys(settings, environment, stderr);
-    settings_free(settings);
-    return export_variable("SPILLWAY_CONFIG", absolute) &&
-           export_variable("SPILLWAY_SETTINGS", NULL);
+    return settings;
 }
 
-static bool use_flags(const struct flags *flags) {
+static struct settings *use_file(const char *path) {
+    char absolute[PATH_MAX];
+    if (!launch_absolute(path, absolute, sizeof absolute)) {
+        refuse("'%s' is too long a path", path);
+        return NULL;
+    }
+    struct settings *settings = load_file(path);
+    if (settings && check_exposes_keys(settings))
+        fprintf(stderr, "spillway: %s holds keys and others can read it (chmod 600)\n", path);
+    if (settings && export_variable("SPILLWAY_CONFIG", absolute) &&
+        export_variable("SPILLWAY_SETTINGS", NULL))
+        return settings;
+    settings_free(settings);
+    return NULL;
+}
+
+static struct settings *use_flags(const struct flags *flags) {
     char message[MESSAGE_SIZE];
     char *text = flags_text(flags, message, sizeof message);
     struct settings *settings = text ? flags_load(flags, text, message, sizeof message) : NULL;
-    bool good = settings != NULL;
-    if (good) {
-        run_warn_keys(settings, environment, stderr);
-        good =
-            export_variable("SPILLWAY_SETTINGS", text) && export_variable("SPILLWAY_CONFIG", NULL);
-    } else {
-        refuse("%s", message);
-    }
-    settings_free(settings);
+    bool good = settings ? export_variable("SPILLWAY_SETTINGS", text) &&
+                               export_variable("SPILLWAY_CONFIG", NULL)
+                         : refuse("%s", message);
     free(text);
-    return good;
+    if (good)
+        return settings;
+    settings_free(settings);
+    return NULL;
 }
 
 /* The settings of a `run` around this one, or of the user: they win over a file. */
-static bool use_inherited(const char *text) {
+static struct settings *use_inherited(const char *text) {
     struct settings_error error;
     char message[MESSAGE_SIZE];
     struct settings *settings = settings_load_text("SPILLWAY_SETTINGS", text, strlen(text), &error);
     if (!settings) {
         settings_describe_error("SPILLWAY_SETTINGS", &error, message, sizeof message);
         fprintf(stderr, "%s\n", message);
-        return false;
     }
-    run_warn_keys(settings, environment, stderr);
-    settings_free(settings);
-    return true;
+    return settings;
 }
 
-static bool use_settings(const struct run_options *options) {
+/* The settings for the program, which finds them by its environment; NULL after a complaint. */
+static struct settings *use_settings(const struct run_options *options) {
     char path[PATH_MAX];
     const char *inherited = getenv("SPILLWAY_SETTINGS");
     if (options->config)
@@ -265,8 +298,8 @@ static bool use_settings(const struct run_options *options) {
         return use_inherited(inherited);
     if (settings_locate(environment, path, sizeof path))
         return use_file(path);
-    return refuse("found no settings, expected -c FILE, or --endpoint URL with --backend "
-                  "PRIORITY=URL");
+    refuse("found no settings, expected -c FILE, or --endpoint URL with --backend PRIORITY=URL");
+    return NULL;
 }
 
 /* The shim says nothing when it cannot write its log, so say it here. */
@@ -312,18 +345,46 @@ static bool use_library(const char *library, const char *program, const char *fo
     return good;
 }
 
-static int become(char **program, const char *library) {
+/* Fetches the keys of key_commands. False after a complaint; else *KEEPER is NULL if there are
+ * none. */
+static bool use_keys(const struct settings *settings, int argc, char **argv,
+                     struct keeper **keeper) {
+    char message[MESSAGE_SIZE];
+    *keeper = NULL;
+    if (!keeper_needed(settings)) /* those of a `run` around this one are not for these settings */
+        return export_variable("SPILLWAY_KEYS", NULL);
+    *keeper = keeper_new(settings, message, sizeof message);
+    if (!*keeper)
+        return refuse("%s", message);
+    int number = keeper_fetch(*keeper, stderr);
+    if (number) {
+        keeper_end(*keeper);
+        *keeper = NULL;
+        raise(number);
+        return false; /* not reached, unless it is blocked */
+    }
+    if (!keeper_start(*keeper, argc, argv))
+        return refuse("cannot start the process that keeps keys fresh: %s", strerror(errno));
+    return export_variable("SPILLWAY_KEYS", keeper_directory(*keeper));
+}
+
+static int become(char **program, const char *library, const struct settings *settings, int argc,
+                  char **argv) {
     char found[PATH_MAX];
+    struct keeper *keeper;
+    int status = 2;
     const char *search = getenv("PATH");
     int error =
         launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
     if (error)
         return launch_failed(program[0], NULL, error);
-    if (!use_library(library, program[0], found))
-        return 2;
-    /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
-    execvp(found, program);
-    return launch_failed(program[0], found, errno);
+    if (use_keys(settings, argc, argv, &keeper) && use_library(library, program[0], found)) {
+        /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
+        execvp(found, program);
+        status = launch_failed(program[0], found, errno);
+    }
+    keeper_end(keeper);
+    return status;
 }
 
 int command_run(int argc, char **argv) {
@@ -337,14 +398,17 @@ int command_run(int argc, char **argv) {
         run_options_free(&options);
         return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? 2 : 0;
     }
-    bool good = use_settings(&options) && use_log(&options);
+    struct settings *settings = use_settings(&options);
+    bool good = settings && use_log(&options);
     char **program = options.program;
     run_options_free(&options);
-    if (!good)
-        return 2;
-    if (!launch_find_library(library, sizeof library, message, sizeof message)) {
-        refuse("%s", message);
-        return 2;
+    if (good && !launch_find_library(library, sizeof library, message, sizeof message))
+        good = refuse("%s", message);
+    int status = 2;
+    if (good) {
+        run_warn_keys(settings, environment, stderr);
+        status = become(program, library, settings, argc, argv);
     }
-    return become(program, library);
+    settings_free(settings);
+    return status;
 }

@@ -30,8 +30,8 @@ bool run_parse(int argc, char **argv, struct run_options *options, char *message
 void run_options_free(struct run_options *options);
 
 /*
- * Writes one line to OUT for each backend whose key_env variable is unset or empty, as LOOKUP sees
- * it. Returns their number.
+ * Writes one line to OUT for each backend that has no key: its key_env variable is unset or empty,
+ * as LOOKUP sees it, or its key_file can't be read or is empty. Returns their number.
  */
 unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup, FILE *out);
 

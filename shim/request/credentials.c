@@ -66,7 +66,8 @@ bool credentials_is_token(const char *key) {
 char *credentials_line(const struct backend *backend, const char *key) {
     if (!credentials_sendable(key))
         return NULL;
-    bool bearer = backend->dialect != DIALECT_AZURE || credentials_is_token(key);
+    bool bearer = backend->dialect != DIALECT_AZURE || backend->key_source == KEY_COMMAND ||
+                  credentials_is_token(key);
     return join(bearer ? "Authorization: Bearer " : "api-key: ", key);
 }
 

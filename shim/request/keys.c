@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "shim/log.h"
+#include "shim/pool/ledger.h"
+#include "shim/private.h"
 
 /* Two writes within one tick of the kernel's clock leave the same time on a file. */
 #define TICK_NS INT64_C(100000000)
@@ -34,7 +37,8 @@ struct identity {
 struct key_file {
     const struct endpoint *endpoint;
     const struct backend *backend;
-    const char *path;
+    char *path;
+    bool handed;           /* from `spillway run`: nobody else may have written it */
     struct identity seen;  /* what was read last */
     bool doubtful;         /* it may have changed since, though it looks the same */
     struct key_line *line; /* the last that was good, or NULL */
@@ -84,7 +88,8 @@ static struct identity identify(int result, const struct stat *status) {
 
 static struct identity look(const struct key_file *file) {
     struct stat status;
-    return identify(stat(file->path, &status), &status);
+    int flags = file->handed ? AT_SYMLINK_NOFOLLOW : 0;
+    return identify(fstatat(AT_FDCWD, file->path, &status, flags), &status);
 }
 
 /* strerror() would load the program's message catalogues. */
@@ -132,12 +137,14 @@ static const char *read_all(int fd, char *key) {
 /* The same from FILE, and notes in it what was read. */
 static const char *read_file(struct key_file *file, char *key) {
     struct stat before, after;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open(file->path,
+                  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (file->handed ? O_NOFOLLOW : 0));
     if (fd < 0)
         return describe(errno);
     const char *problem = "it can't be read";
     if (fstat(fd, &before) == 0) {
-        problem = read_all(fd, key);
+        problem = file->handed && !private_is(&before, S_IFREG) ? "it is not this user's alone"
+                                                                : read_all(fd, key);
         struct identity now = identify(fstat(fd, &after), &after);
         file->seen = identify(0, &before);
         /* what is read twice without being written to, such as a pipe, may be empty then */
@@ -249,12 +256,37 @@ void key_release_line(struct key_line *line) {
     errno = saved;
 }
 
+void key_file_name(const struct endpoint *endpoint, const struct backend *backend,
+                   char name[KEY_FILE_NAME_SIZE]) {
+    snprintf(name, KEY_FILE_NAME_SIZE, "%016llx",
+             (unsigned long long)ledger_key(endpoint->name, backend->name, "key"));
+}
+
+/* The path of BACKEND's key file, for free(), or NULL. */
+static char *make_path(const struct endpoint *endpoint, const struct backend *backend,
+                       const char *directory) {
+    char name[KEY_FILE_NAME_SIZE];
+    if (!directory)
+        return strdup(backend->key);
+    key_file_name(endpoint, backend, name);
+    size_t size = strlen(directory) + 1 + sizeof name;
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%s/%s", directory, name);
+    return path;
+}
+
+/* DIRECTORY is where `spillway run` keeps the file; NULL for one of the settings. */
 static bool init_file(struct key *key, const struct endpoint *endpoint,
-                      const struct backend *backend) {
+                      const struct backend *backend, const char *directory) {
     struct key_file *file = calloc(1, sizeof *file);
-    if (!file)
+    char *path = file ? make_path(endpoint, backend, directory) : NULL;
+    if (!path) {
+        free(file);
         return false;
-    *file = (struct key_file){.endpoint = endpoint, .backend = backend, .path = backend->key};
+    }
+    *file = (struct key_file){
+        .endpoint = endpoint, .backend = backend, .path = path, .handed = directory != NULL};
     struct identity now = look(file);
     read_again(file, &now);
     key->file = file;
@@ -267,9 +299,17 @@ bool key_init(struct key *key, const struct endpoint *endpoint, const struct bac
     *key = (struct key){0};
     if (backend->key_source == KEY_NONE)
         return true;
+    const char *text = backend->key;
     if (backend->key_source == KEY_FILE)
-        return init_file(key, endpoint, backend);
-    const char *text = backend->key_source == KEY_INLINE ? backend->key : lookup(backend->key);
+        return init_file(key, endpoint, backend, NULL);
+    if (backend->key_source == KEY_COMMAND) {
+        const char *directory = lookup("SPILLWAY_KEYS");
+        if (directory && *directory)
+            return init_file(key, endpoint, backend, directory);
+        text = NULL;
+    } else if (backend->key_source == KEY_ENVIRONMENT) {
+        text = lookup(backend->key);
+    }
     key->line = text ? credentials_line(backend, text) : NULL;
     key->state = key->line ? CREDENTIALS_READY : CREDENTIALS_MISSING;
     return true;
@@ -279,6 +319,8 @@ const char *key_missing(const struct key *key, const struct backend *backend) {
     bool missing = key->file ? !key->file->line : key->state == CREDENTIALS_MISSING;
     if (!missing)
         return NULL;
+    if (backend->key_source == KEY_COMMAND)
+        return key->file ? "a key of its key_command" : "SPILLWAY_KEYS, which spillway run sets";
     return backend->key_source == KEY_INLINE ? "a key that can be sent" : backend->key;
 }
 
@@ -286,6 +328,8 @@ void key_clear(struct key *key) {
     credentials_free(key->line);
     if (key->file && key->file->line)
         key_release_line(key->file->line);
+    if (key->file)
+        free(key->file->path);
     free(key->file);
     *key = (struct key){0};
 }

@@ -15,6 +15,9 @@
 #include "config/settings.h"
 #include "shim/request/credentials.h"
 
+/* The longest name of a file that key_file_name gives, with its end. */
+#define KEY_FILE_NAME_SIZE 17
+
 struct key_file;
 struct key_line;
 
@@ -33,7 +36,9 @@ struct key_use {
 
 /*
  * Makes KEY for BACKEND of ENDPOINT, which must both outlive it; LOOKUP gives its variable. A file
- * (white space around its key is dropped, 16 KiB at most) is read once. The key of which
+ * (white space around its key is dropped, 16 KiB at most) is read once. The key of a command is
+ * that of a file which `spillway run` keeps in the directory that LOOKUP gives as SPILLWAY_KEYS; it
+ * must be a regular file of this user, closed to others. The key of which
  * key_missing then tells may still come, if it is a file's. Returns false if memory ran out. Keeps
  * no file descriptor. errno is not preserved.
  */
@@ -43,6 +48,10 @@ bool key_init(struct key *key, const struct endpoint *endpoint, const struct bac
 /* What to call that which KEY of BACKEND should have come from, for the log, if it is missing;
  * NULL if it is there, or if the backend has none. To be asked right after key_init. */
 const char *key_missing(const struct key *key, const struct backend *backend);
+
+/* Writes the name of the file that holds the key of a command, for BACKEND of ENDPOINT. */
+void key_file_name(const struct endpoint *endpoint, const struct backend *backend,
+                   char name[KEY_FILE_NAME_SIZE]);
 
 /* Frees what KEY has made; lines that are still taken stay until they are given back. */
 void key_clear(struct key *key);

@@ -150,6 +150,33 @@ Test(check, keys_that_others_can_read) {
     unlink(path);
 }
 
+Test(check, key_command_in_a_file_that_others_can_write) {
+    static const char commanding[] = "endpoints: [{url: https://e.example, backends: [{url: "
+                                     "https://a.example, key_command: touch ran}]}]";
+    char path[] = "/tmp/check-XXXXXX", *printed = NULL;
+    size_t length = 0;
+    struct settings_error error;
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    struct settings *settings = settings_load_text(path, commanding, strlen(commanding), &error);
+    cr_assert_not_null(settings, "%s", error.message);
+    FILE *out = open_memstream(&printed, &length);
+    cr_expect_eq(check_warn(settings, lookup, out), 0);
+    cr_assert_eq(fchmod(fd, 0644), 0);
+    cr_expect_eq(check_warn(settings, lookup, out), 0, "others may read it");
+    cr_assert_eq(fchmod(fd, 0664), 0);
+    cr_expect_eq(check_warn(settings, lookup, out), 1);
+    check_print(settings, lookup, out);
+    fclose(out);
+    cr_expect_not_null(strstr(printed, "refuses its key_command: others can write it"));
+    cr_expect_not_null(strstr(printed, "key: command (run by spillway run)"));
+    cr_expect_neq(access("ran", F_OK), 0, "check runs the command");
+    free(printed);
+    settings_free(settings);
+    close(fd);
+    unlink(path);
+}
+
 static int run(const char *first, const char *second) {
     char name[] = "check", a[200], b[200];
     snprintf(a, sizeof a, "%s", first ? first : "");

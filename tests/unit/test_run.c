@@ -202,6 +202,8 @@ Test(run, missing_keys_are_named) {
         "1=https://b.example,key_env=KEY_B,name=two",
         "1=https://c.example,key_env=KEY_C,name=three",
         "1=https://d.example",
+        "1=https://f.example,key_file=/no/key,name=four",
+        "1=https://g.example,key_file=/dev/null,name=five",
         NULL,
     };
     char *text = NULL;
@@ -209,11 +211,14 @@ Test(run, missing_keys_are_named) {
     struct settings *settings = load(values, NULL, NULL);
     cr_assert_not_null(settings, "%s", message);
     FILE *out = open_memstream(&text, &size);
-    cr_expect_eq(run_warn_keys(settings, only_a, out), 2);
+    cr_expect_eq(run_warn_keys(settings, only_a, out), 4);
     fclose(out);
     cr_expect_eq(asked, 3);
     cr_expect_not_null(strstr(text, "KEY_B is not set: backend two"), "%s", text);
     cr_expect_not_null(strstr(text, "KEY_C is not set: backend three"), "%s", text);
+    cr_expect_not_null(strstr(text, "/no/key: No such file or directory: backend four"), "%s",
+                       text);
+    cr_expect_not_null(strstr(text, "/dev/null: it is no regular file: backend five"), "%s", text);
     cr_expect_null(strstr(text, "KEY_A"));
     cr_expect_null(strstr(text, "value-of-a"));
     free(text);
