@@ -248,6 +248,8 @@ static bool set_part(const char *name, const char *value) {
         return curl_mime_filename(state.part, *value ? value : NULL) == CURLE_OK;
     if (strcmp(name, "encoder") == 0)
         return curl_mime_encoder(state.part, value) == CURLE_OK;
+    if (strcmp(name, "data") == 0)
+        return curl_mime_data(state.part, value, CURL_ZERO_TERMINATED) == CURLE_OK;
     if (strcmp(name, "partheader") != 0)
         return false;
     state.part_headers = curl_slist_append(NULL, value);
