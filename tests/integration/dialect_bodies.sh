@@ -389,4 +389,98 @@ test_duplicate_made_in_the_middle() {
     done
 }
 
+# A form whose part comes from a function that can go back: by the time of the second attempt the
+# first one has read it. The first sends the program's own form, the second an edited one.
+test_form_from_a_function_after_the_programs_own() {
+    local loop
+    printf sound >sound
+    start throttles --status 429 --retry-after 30
+    start other
+    backends "name: a, url: \"$URL_throttles/v1\", priority: 1" \
+        "name: b, url: \"$URL_other/v1\", models: {gpt-4: east}, priority: 2"
+    for loop in "" perform; do
+        asks 1 "url=$AUDIO" timeout_ms=3000 part=model:data:gpt-4 part=f:source:sound mime \
+            ${loop:+"multi=$loop"} perform
+        body throttles "$(latest throttles 0)" | sed 's/gpt-4/east/' >want
+        assert_body other "$(latest other 0)" want
+    done
+}
+
+# One that can't go back: there is no second attempt, the program gets the answer of the first.
+test_form_that_can_be_read_once_after_the_programs_own() {
+    local arguments
+    printf sound >sound
+    start throttles --status 429 --retry-after 30
+    start other
+    backends "name: a, url: \"$URL_throttles/v1\", priority: 1" \
+        "name: b, url: \"$URL_other/v1\", models: {gpt-4: east}, priority: 2"
+    for arguments in part=f:once:sound\ mime field=f:stream:sound\ form; do
+        # shellcheck disable=SC2086  # two words
+        ask "url=$AUDIO" timeout_ms=3000 $arguments perform
+        assert_match "^result=0 status=429 responses=1 " "$(cat out)" "transfer with $arguments"
+    done
+    assert_equal "2 0" "$(requests throttles) $(requests other)" "requests"
+}
+
+# The edited form is ours alone: a duplicate has the program's, and the program keeps it.
+test_duplicate_of_a_form_made_in_the_middle() {
+    printf sound >sound
+    start straight
+    start other
+    backends "name: b, url: \"$URL_other/v1\", models: {gpt-4: east}"
+    local arguments=("url=$AUDIO" part=model:data:gpt-4 part=f:source:sound mime inside=duplicate perform)
+    asks 2 "${arguments[@]}" "url=$URL_straight/v1/audio/transcriptions" perform
+    assert_equal "$(body other 1)" "$(body straight 1 | sed 's/gpt-4/east/')" "the handle's own"
+    asks 2 "${arguments[@]}" duplicate free "url=$URL_straight/v1/audio/transcriptions" perform
+    assert_equal "$(body other 2)" "$(body straight 2 | sed 's/gpt-4/east/')" "the duplicate's"
+}
+
+# The program's next method holds, though its body is put back after the transfer.
+test_another_method_set_in_the_middle() {
+    local how
+    printf '{"model":"gpt-4"}' >given
+    start other
+    backends "name: b, url: \"$URL_other/v1\", models: {gpt-4: east}"
+    for how in fields text copied sized; do
+        asks 2 "url=$CHAT" "body=$how:given" inside=get perform "url=$LOGICAL/v1/models" perform
+        assert_equal "GET 0" "$(tail -1 other.log | jq -r '"\(.method) \(.body_length)"')" "after $how"
+    done
+}
+
+# Programs put several headers into one line.
+test_length_behind_another_header() {
+    printf '{"model":"gpt-4"}' >given
+    start other
+    backends "name: b, url: \"$URL_other/v1\", models: {gpt-4: much-longer}"
+    asks 2 "url=$CHAT" "header=X-First: 1"$'\r\n'"Content-Length: 17" body=fields:given perform perform
+    assert_body other 1 '{"model":"much-longer"}'
+    assert_body other 2 '{"model":"much-longer"}'
+}
+
+test_body_of_the_limit_itself() {
+    start azure
+    start own
+    {
+        printf '{"model":"gpt-4","a":"'
+        head -c 2024 /dev/zero | tr '\0' x
+        printf '"}'
+    } >limit
+    assert_equal 2048 "$(wc -c <limit)"
+    EXTRA="replay_limit: 2KiB" backends "name: azure, dialect: azure, url: \"$URL_azure\", priority: 1" \
+        "name: own, url: \"$URL_own/v1\", priority: 2"
+    asks 2 "url=$CHAT" body=sized:limit perform body=chunked:limit perform
+    assert_equal "2 0" "$(requests azure) $(requests own)" "requests"
+}
+
+# curl_mime_filedata names the file, and what replaces its content leaves the name.
+test_file_replaced_by_data() {
+    printf sound >sound
+    start straight
+    start throttles --status 429 --retry-after 30
+    start other
+    backends "name: a, url: \"$URL_throttles/v1\", models: {gpt-4: east}, priority: 1" \
+        "name: b, url: \"$URL_other/v1\", priority: 2"
+    form_arrives part=model:data:@ part=f:file:sound data=other mime
+}
+
 run_tests

@@ -110,6 +110,10 @@ test_curl_with_a_form_from_standard_input_at_once() {
     OWN=3 form_from_standard_input
 }
 
+test_curl_with_a_form_from_standard_input() {
+    form_from_standard_input
+}
+
 # AddressSanitizer ends a program that binds anything deeply; with the shim, curl.so is not.
 PHP=(php)
 [ -z "$SANITIZED" ] ||
@@ -137,6 +141,10 @@ php_form() {
 
 test_php_form_at_once() {
     OWN=3 php_form
+}
+
+test_php_form() {
+    php_form
 }
 
 test_pycurl_chat() {

@@ -159,4 +159,22 @@ test_too_large_and_quota_across_dialects() {
     assert_equal "3 2" "$(requests one) $(requests two)" "requests"
 }
 
+# Both cool, and the one that will be back first can't serve it: neither Retry-After nor waiting
+# goes by that one.
+test_cooldown_of_who_cant_serve_it_does_not_count() {
+    local begin
+    start_mock one --status 429 --retry-after 60
+    start_mock two --status 429 --retry-after 4
+    local both=("name: one, url: \"$URL_one/v1\", priority: 1" \
+        "name: two, dialect: azure, url: \"$URL_two\", priority: 2")
+    backends "${both[@]}"
+    fetch 0 429 "$CHAT" '{"model":"gpt-4"}'
+    fetch 0 429 "$MODERATIONS" '{"input":"a"}'
+    assert_match '^(59|60)$' "$(retry_after)" "Retry-After"
+    assert_match "two \(can't serve this request\)" "$(jq -r .error.message body)"
+    EXTRA=$'on_exhausted: wait\n    max_wait: 10s' backends "${both[@]}"
+    fetch 0 429 "$MODERATIONS" '{"input":"a"}'
+    assert_no_match "event=waiting" "$(cat log)"
+}
+
 run_tests
