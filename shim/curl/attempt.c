@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/curl/attempt_body.h"
 #include "shim/curl/attempt_url.h"
 #include "shim/curl/translate.h"
 
@@ -69,9 +70,13 @@ static bool stays_behind(const char *line, bool credentials, bool length) {
     while (*line == ' ' || *line == '\t')
         line++;
     /* some programs put several headers into one: any of them may be what must not go along */
-    for (const char *end = credentials ? strchr(line, '\n') : NULL; end; end = strchr(end, '\n'))
-        if (credentials_is_header(++end))
+    for (const char *at = credentials || length ? strchr(line, '\n') : NULL; at;
+         at = strchr(at, '\n')) {
+        at++;
+        if ((credentials && credentials_is_header(at)) ||
+            (length && credentials_header_is(at, "content-length")))
             return true;
+    }
     switch (line[0] | 0x20) {
     case 'h':
         return credentials_header_is(line, "host");
@@ -176,33 +181,6 @@ static void divert_reading(struct transfer *t) {
     t->applied |= OURS_READ_CALLBACKS;
 }
 
-/* Sizes first: libcurl copies as much as they say. */
-static void put_program_body(const struct transfer *t, CURL *easy) {
-    const struct options *o = &t->handle->options;
-    CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
-    switch (t->content.kind) {
-    case CONTENT_IN_MEMORY:
-        set(easy, CURLOPT_POSTFIELDSIZE_LARGE, o->post_size);
-        if (o->post_copied)
-            set(easy, CURLOPT_COPYPOSTFIELDS, o->post_data);
-        else
-            set(easy, CURLOPT_POSTFIELDS, o->post_data);
-        break;
-    case CONTENT_FROM_FUNCTION:
-        if (o->method == METHOD_UPLOAD)
-            set(easy, CURLOPT_INFILESIZE_LARGE, o->in_size);
-        else
-            set(easy, CURLOPT_POSTFIELDSIZE_LARGE, o->post_size);
-        break;
-    case CONTENT_MIME:
-        set(easy, CURLOPT_MIMEPOST, o->mime);
-        break;
-    case CONTENT_LIST:
-        set(easy, CURLOPT_HTTPPOST, o->form);
-        break;
-    }
-}
-
 static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
     const struct options *o = &t->handle->options;
     CURLcode (*set)(CURL *, CURLoption, ...) = t->handle->curl->easy_setopt;
@@ -251,7 +229,7 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
         set(easy, CURLOPT_DEBUGDATA, o->debug_data);
     }
     if (groups & OURS_BODY)
-        put_program_body(t, easy);
+        attempt_body_unset(t, easy);
     if (groups & OURS_PORT)
         set(easy, CURLOPT_PORT, o->port);
     if (groups & OURS_AUTH)
@@ -265,43 +243,10 @@ static void put_back(const struct transfer *t, CURL *easy, unsigned groups) {
 static void put_back_body(struct transfer *t) {
     if (!(t->applied & OURS_BODY))
         return;
-    put_program_body(t, t->handle->easy);
+    attempt_body_unset(t, t->handle->easy);
     body_replace(&t->body, NULL, 0);
     content_drop_edit(&t->content, t->handle->curl);
     t->applied &= ~(unsigned)OURS_BODY;
-}
-
-/* The length of an edited body that the program gives by a function, if it has said one itself. */
-static void set_read_length(struct transfer *t) {
-    const struct options *o = &t->handle->options;
-    bool upload = o->method == METHOD_UPLOAD, said = (upload ? o->in_size : o->post_size) >= 0;
-    for (const struct curl_slist *h = o->headers; h && !said; h = h->next)
-        said = credentials_header_is(h->data, "content-length");
-    if (said && upload)
-        SET(t, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->content.edited_length);
-    else if (said)
-        SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->content.edited_length);
-}
-
-static void put_edited(struct transfer *t) {
-    const struct content *content = &t->content;
-    switch (content->kind) {
-    case CONTENT_IN_MEMORY:
-        SET(t, CURLOPT_POSTFIELDS, content->edited);
-        SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)content->edited_length);
-        break;
-    case CONTENT_FROM_FUNCTION:
-        body_replace(&t->body, content->edited, content->edited_length);
-        set_read_length(t);
-        break;
-    case CONTENT_MIME:
-        SET(t, CURLOPT_MIMEPOST, content->mime);
-        break;
-    case CONTENT_LIST:
-        SET(t, CURLOPT_HTTPPOST, content->list);
-        break;
-    }
-    t->applied |= OURS_BODY;
 }
 
 /* The body that the plan wants, the program's or an edited one. */
@@ -310,8 +255,10 @@ static bool set_body(struct transfer *t) {
     put_back_body(t);
     if (!translate_body(t, &changed))
         return false;
-    if (changed)
-        put_edited(t);
+    if (changed) {
+        attempt_body_set(t);
+        t->applied |= OURS_BODY;
+    }
     return true;
 }
 

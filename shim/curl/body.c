@@ -128,12 +128,15 @@ bool body_load(struct body *body, curl_off_t expected) {
         if ((uint64_t)expected > limit)
             return false;
         limit = (uint64_t)expected; /* libcurl, too, asks for no more */
+    } else {
+        limit++; /* whether that was all is seen by what comes then */
     }
     body->cursor = body->length;
     while (!body->ended && (expected < 0 || body->length < limit))
         if (!load_more(body, limit))
             break;
-    bool whole = !body->overrun && (body->ended || (expected >= 0 && body->length == limit));
+    bool whole = !body->overrun && body->length <= body->limit &&
+                 (body->ended || (expected >= 0 && body->length == limit));
     body->cursor = 0;
     return whole;
 }

@@ -95,9 +95,16 @@ bool content_edit(struct content *content, const struct options *options,
     return false;
 }
 
-bool content_rewind(const struct content *content, const struct options *options) {
-    const struct form_mime *mime = content->mime ? form_mime_find(options->mime) : NULL;
-    return !mime || form_mime_rewind(mime);
+bool content_rewind(const struct options *options) {
+    struct form_mime *mime = options->method == METHOD_MIME ? form_mime_find(options->mime) : NULL;
+    return !mime || !form_mime_use(mime) || form_mime_rewind(mime);
+}
+
+bool content_is_repeatable(const struct options *options) {
+    if (options->method != METHOD_MIME)
+        return true;
+    const struct form_mime *mime = form_mime_find(options->mime);
+    return mime ? form_mime_rewind(mime) : form_list_rewindable(options->form);
 }
 
 void content_drop_edit(struct content *content, const struct libcurl *curl) {

@@ -55,9 +55,15 @@ void content_read(struct content *content, const struct options *options, struct
 bool content_edit(struct content *content, const struct options *options,
                   const struct libcurl *curl, CURL *easy, const char *const *names);
 
-/* Makes the program's form ready to be read again from its beginning, after an attempt with an
- * edited one. Returns false if a part of it can't be. */
-bool content_rewind(const struct content *content, const struct options *options);
+/*
+ * The program's form, if the request of OPTIONS has one, is about to be sent, its own or edited.
+ * Takes what earlier attempts have read of it back to the beginning. Returns false if a part of it
+ * can't be; true also if nothing is known of it, when libcurl will see.
+ */
+bool content_rewind(const struct options *options);
+
+/* Whether content_rewind could do so after this attempt. */
+bool content_is_repeatable(const struct options *options);
 
 /* Frees what content_edit made; no handle may use it any more. */
 void content_drop_edit(struct content *content, const struct libcurl *curl);

@@ -141,11 +141,12 @@ static CURL *duplicate_known(struct handle *handle) {
     CURL *copy = handle->curl->easy_duphandle(handle->easy);
     if (!copy)
         return NULL;
-    if (handle->aimed)
-        transfer_clean_copy(handle->transfer, copy);
+    curl_mime *form = handle->aimed ? transfer_clean_copy(handle->transfer, copy) : NULL;
     struct handle *record = handle_add(copy, handle->curl);
-    if (record)
+    if (record) {
         options_copy(&record->options, &handle->options);
+        record->form = form;
+    }
     return copy;
 }
 
@@ -163,10 +164,13 @@ static void reset_known(struct handle *handle) {
 static void cleanup_known(struct handle *handle) {
     CURL *easy = handle->easy;
     const struct libcurl *curl = handle->curl;
+    curl_mime *form = handle->form;
     if (handle->multi) /* libcurl does the same, but with our callbacks still in place */
         multi_remove(handle->multi, easy, handle);
     handle_remove(handle); /* first: the address may be another thread's next handle */
     curl->easy_cleanup(easy);
+    if (form)
+        curl->mime_free(form);
 }
 
 EXPORT CURL *curl_easy_init(void) {

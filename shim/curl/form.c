@@ -1,5 +1,6 @@
 #include "shim/curl/form.h"
 
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct form_mime {
     struct record record;
     struct form_part *first, *last;
     bool unknown; /* memory ran out: it has parts of which nothing is known */
+    bool used;    /* an attempt has read it */
 };
 
 static struct form_mime *find_mime(curl_mime *mime) {
@@ -138,9 +140,11 @@ void form_note_file(curl_mimepart *address, const char *path) {
         return;
     form_note_data(address, path, CURL_ZERO_TERMINATED);
     part->content = CONTENT_FILE;
-    free(part->texts[FORM_FILENAME]);
-    part->texts[FORM_FILENAME] = NULL;
-    part->filename_set = false;
+    /* libcurl names the part after the file, and that stays whatever its content becomes */
+    char *name = strdup(path);
+    form_note_text(address, FORM_FILENAME, name ? basename(name) : NULL);
+    part->unknown |= !name;
+    free(name);
 }
 
 void form_note_source(curl_mimepart *address, const struct form_source *source) {
@@ -180,7 +184,7 @@ void form_forget_mime(curl_mime *address) {
     free(mime);
 }
 
-const struct form_mime *form_mime_find(curl_mime *mime) {
+struct form_mime *form_mime_find(curl_mime *mime) {
     return mime ? find_mime(mime) : NULL;
 }
 
@@ -311,11 +315,24 @@ curl_mime *form_mime_copy(const struct form_mime *mime, const struct libcurl *cu
     curl_mime *copy = can_copy(curl) ? curl->mime_init(easy) : NULL;
     if (!copy)
         return NULL;
-    bool done = places->count || add_model(curl, copy, names[0]);
-    if (done && fill_copy(curl, easy, copy, mime, places->count ? names : NULL))
+    bool same = !names || places->count, done = same || add_model(curl, copy, names[0]);
+    if (done && fill_copy(curl, easy, copy, mime, same ? names : NULL))
         return copy;
     curl->mime_free(copy);
     return NULL;
+}
+
+bool form_mime_use(struct form_mime *mime) {
+    bool before = mime->used;
+    mime->used = true;
+    return before;
+}
+
+bool form_list_rewindable(const struct curl_httppost *list) {
+    for (; list; list = list->next)
+        if (list->flags & CURL_HTTPPOST_CALLBACK)
+            return false;
+    return true;
 }
 
 bool form_mime_rewind(const struct form_mime *mime) {

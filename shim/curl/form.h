@@ -43,7 +43,7 @@ void form_forget_content(curl_mimepart *part, const curl_mime *next);
 void form_forget_mime(curl_mime *mime);
 
 /* What is known of MIME, or NULL. */
-const struct form_mime *form_mime_find(curl_mime *mime);
+struct form_mime *form_mime_find(curl_mime *mime);
 
 /* Finds the fields "model". Returns false if there are more than fit, or memory had run out when
  * the form was built. Offsets and lengths of the places mean nothing. */
@@ -51,8 +51,8 @@ bool form_mime_places(const struct form_mime *mime, struct model_places *places)
 bool form_list_places(const struct curl_httppost *list, struct model_places *places);
 
 /*
- * A copy for EASY with other models, as model_edit says it; its content functions are the
- * program's own. Freed by curl->mime_free. NULL if memory ran out.
+ * A copy for EASY with other models, as model_edit says it, or with the same if NAMES is NULL; its
+ * content functions are the program's own. Freed by curl->mime_free. NULL if memory ran out.
  */
 curl_mime *form_mime_copy(const struct form_mime *mime, const struct libcurl *curl, CURL *easy,
                           const struct model_places *places, const char *const *names);
@@ -62,7 +62,14 @@ curl_mime *form_mime_copy(const struct form_mime *mime, const struct libcurl *cu
 struct curl_httppost *form_list_copy(const struct curl_httppost *list,
                                      const struct model_places *places, const char *const *names);
 
+/* The program's content functions are about to be read, by libcurl or through a copy. Returns
+ * whether they were before: then form_mime_rewind has to come first. */
+bool form_mime_use(struct form_mime *mime);
+
 /* Takes the program's content functions back to the beginning. Returns false if one can't. */
 bool form_mime_rewind(const struct form_mime *mime);
+
+/* Whether nothing in LIST is read by CURLOPT_READFUNCTION, which nobody can take back. */
+bool form_list_rewindable(const struct curl_httppost *list);
 
 #endif

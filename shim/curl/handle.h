@@ -23,6 +23,7 @@ struct handle {
     bool aimed;                /* a routed transfer runs: some options are ours */
     bool routable;             /* the URL belongs to an endpoint ... */
     uint64_t routed_changes;   /* ... as of this count of the options' url_changes */
+    curl_mime *form;           /* of a duplicate made in mid-transfer: its own copy, or NULL */
     struct multi *multi;       /* that it was added to; NULL if none, or one that is not watched */
     struct handle *previous, *next; /* in the multi's list */
 };

@@ -162,6 +162,10 @@ static void set_default_protocol(struct options *options, const char *protocol) 
 }
 
 static void set_method(struct options *options, CURLoption option, bool on) {
+    if ((int)option == CURLOPT_NOBODY)
+        options->no_body = on;
+    else if (on)
+        options->no_body = false; /* each of the others implies it */
     switch ((int)option) {
     case CURLOPT_HTTPGET:
     case CURLOPT_NOBODY:

@@ -56,6 +56,7 @@ struct options {
     unsigned unfit; /* UNFIT_... */
     unsigned auth;  /* AUTH_... */
     enum method method;
+    bool no_body;          /* CURLOPT_NOBODY */
     bool post_fields;      /* a body in memory is set ... */
     const char *post_data; /* ... the program's; our copy if libcurl copied it; NULL: unknown */
     bool post_copied;      /* CURLOPT_COPYPOSTFIELDS */

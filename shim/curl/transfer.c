@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "shim/curl/attempt.h"
+#include "shim/curl/form.h"
 #include "shim/curl/translate.h"
 #include "shim/curl/verdict.h"
 #include "shim/log.h"
@@ -229,11 +230,12 @@ static const struct gate_owner owner = {opinion, judge, hand_back, divert_body, 
 static void aim_reply(struct transfer *t) {
     size_t length = t->answer_length;
     char *response = t->answer;
-    const char *reasons[BACKENDS_MAX];
     t->answer = NULL;
     t->backend = -1;
     attempt_restore(t);
-    if (!response && !t->stuck && translate_refused(t, reasons)) {
+    if (!response && translate_refused(t)) {
+        const char *reasons[BACKENDS_MAX];
+        translate_reasons(t, reasons);
         response = reply_refused(endpoint_of(t), reasons, t->route.below, &length);
         verdict_log_refused(t);
     } else if (!response) {
@@ -249,7 +251,7 @@ static void aim_reply(struct transfer *t) {
 /* Whether the backend can serve the request at all; if not, nothing was tried. */
 static bool fits(struct transfer *t) {
     /* the first attempt finds nothing to rewind; later ones were asked before the rejection */
-    if (t->reads_body && !body_rewind(&t->body))
+    if (t->reads_body ? !body_rewind(&t->body) : !content_rewind(&t->handle->options))
         return false;
     if (translate_plan(t, t->backend))
         return true;
@@ -322,6 +324,8 @@ enum transfer_next transfer_aim(struct transfer *t) {
         pool_give_up(t->live->pool, &t->turn, t->backend);
         pool_bar(&t->turn, t->backend);
     }
+    if (!t->stuck)
+        translate_plan_rest(t);
     if (!t->stuck && !t->in_multi && shall_wait(t))
         return TRANSFER_WAIT;
     aim_reply(t);
@@ -419,8 +423,17 @@ void transfer_changed(struct transfer *t, CURLoption option) {
         t->handle->curl->easy_setopt(t->handle->easy, CURLOPT_TIMEOUT_MS, 0L);
 }
 
-void transfer_clean_copy(const struct transfer *t, CURL *copy) {
+curl_mime *transfer_clean_copy(const struct transfer *t, CURL *copy) {
+    const struct libcurl *curl = t->handle->curl;
     if (t->reply.response)
         reply_unset(t->handle, copy);
     attempt_unset(t, copy);
+    if (!t->content.mime)
+        return NULL;
+    /* libcurl has duplicated the edited form */
+    const struct form_mime *own = form_mime_find(t->handle->options.mime);
+    curl_mime *form = own ? form_mime_copy(own, curl, copy, NULL, NULL) : NULL;
+    if (form)
+        curl->easy_setopt(copy, CURLOPT_MIMEPOST, form);
+    return form;
 }

@@ -120,8 +120,9 @@ bool transfer_owns(const struct transfer *transfer, CURLoption option);
 /* The program has set OPTION while the transfer runs; it is noted already. */
 void transfer_changed(struct transfer *transfer, CURLoption option);
 
-/* Puts the program's values in place on COPY, a duplicate of the handle made in mid-transfer. */
-void transfer_clean_copy(const struct transfer *transfer, CURL *copy);
+/* Puts the program's values in place on COPY, a duplicate of the handle made in mid-transfer.
+ * Returns NULL, or the copy of the program's form that it then has, to be freed after it. */
+curl_mime *transfer_clean_copy(const struct transfer *transfer, CURL *copy);
 
 /*
  * Whether this thread runs a transfer whose silence has to be noticed in time: libcurl, on its own

@@ -135,12 +135,18 @@ const char *translate_reason(const struct transfer *t, int backend) {
     return "it can serve the request";
 }
 
-bool translate_refused(struct transfer *t, const char *reasons[BACKENDS_MAX]) {
+void translate_plan_rest(struct transfer *t) {
+    uint64_t rest = t->live->translates & ~t->unfit;
+    for (; rest; rest &= rest - 1)
+        translate_plan(t, __builtin_ctzll(rest));
+}
+
+bool translate_refused(const struct transfer *t) {
     size_t count = pool_endpoint(t->live->pool)->backend_count;
-    for (int i = 0; i < (int)count; i++) {
-        if (!(t->unfit >> i & 1) && translate_plan(t, i))
-            return false;
+    return t->unfit == UINT64_MAX >> (64 - count); /* 1 to 64 */
+}
+
+void translate_reasons(const struct transfer *t, const char *reasons[BACKENDS_MAX]) {
+    for (int i = 0; i < (int)pool_endpoint(t->live->pool)->backend_count; i++)
         reasons[i] = translate_reason(t, i);
-    }
-    return true;
 }

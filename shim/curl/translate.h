@@ -26,8 +26,13 @@ char *translate_url(const struct transfer *transfer, const struct backend *backe
  * than the program's. Returns false if it can't be made. */
 bool translate_body(struct transfer *transfer, bool *changed);
 
-/* Why no backend can serve the request, as words per backend in REASONS; false if one might. */
-bool translate_refused(struct transfer *transfer, const char *reasons[BACKENDS_MAX]);
+/* Plans the request for all backends that it was not planned for: those that cool. */
+void translate_plan_rest(struct transfer *transfer);
+
+/* Whether no backend can serve the request, as far as it was planned for them; and why, as words
+ * per backend. */
+bool translate_refused(const struct transfer *transfer);
+void translate_reasons(const struct transfer *transfer, const char *reasons[BACKENDS_MAX]);
 
 /* Why the transfer's request can't be served by BACKEND, as words for log and message. */
 const char *translate_reason(const struct transfer *transfer, int backend);

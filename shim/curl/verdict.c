@@ -144,7 +144,7 @@ void verdict_report(struct transfer *t) {
 
 /* Whether the request can be made once more from its beginning. */
 static bool is_repeatable(struct transfer *t) {
-    return t->reads_body ? body_rewind(&t->body) : content_rewind(&t->content, &t->handle->options);
+    return t->reads_body ? body_rewind(&t->body) : content_is_repeatable(&t->handle->options);
 }
 
 bool verdict_judge(struct transfer *t, int status) {
