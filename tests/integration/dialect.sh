@@ -174,6 +174,7 @@ choose_settings() { # ORDER
     closes) settings "$URL_closes" "$URL_answers" 1 2 ;;
     back) settings "$URL_answers" "$URL_throttles" 2 1 ;;
     esac | write_settings
+    chmod 600 settings.yaml # it holds keys
 }
 
 assert_same() { # WANT GOT WHAT: files
