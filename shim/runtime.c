@@ -9,9 +9,13 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "shim/identity.h"
 #include "shim/log.h"
 #include "shim/private.h"
 #include "shim/request/dialect.h"
+#include "shim/state.h"
+
+#define LOOK_INTERVAL 1000000000u /* ns between two looks at the settings file */
 
 /*
  * Our environment variables as they were when the program began: a program may replace, or
@@ -26,10 +30,35 @@ static struct {
 };
 #define ENVIRONMENT_SIZE (sizeof environment / sizeof environment[0])
 
-/* Written once, under `once`; constant afterwards. */
-static struct runtime runtime;
+/* Replaced under `lock`. */
 const struct runtime *_Atomic runtime_active;
+static atomic_bool translates;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Written once, under `once`; constant afterwards. */
+static struct ledger *ledger;
+static char *watched; /* the absolute path of the settings file; NULL: they came otherwise */
+
+/* When the file was looked at last, in ns, and whether a thread is at it. */
+static _Atomic uint64_t looked;
+static atomic_bool looking;
+static struct identity seen; /* of the file that was read last; written by that thread */
+
+/* Over the runtime in force and the holders of every one, for moments. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void) {
+    pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void) {
+    pthread_mutex_unlock(&lock);
+}
+
+static void after_fork_in_child(void) {
+    pthread_mutex_unlock(&lock);
+    atomic_store(&looking, false); /* the thread that was at it is not here */
+}
 
 /* A copy that lives as long as the process, or NULL. Mostly without the heap, which many a
  * program does not need at all. */
@@ -71,6 +100,27 @@ static void open_log(const struct settings *settings) {
     log_open(file, level);
 }
 
+static void log_bad_settings(const char *path, const struct settings_error *error) {
+    char message[PATH_MAX + sizeof error->message + 32];
+    struct log_line line;
+    settings_describe_error(path, error, message, sizeof message);
+    log_begin(&line, LOG_ERROR, "settings");
+    log_text(&line, "error", message);
+    log_end(&line);
+}
+
+/* The program may go to another directory. NULL if that can't be told or memory ran out. */
+static char *absolute(const char *path) {
+    char whole[PATH_MAX];
+    if (*path == '/')
+        return strdup(path);
+    if (!getcwd(whole, sizeof whole))
+        return NULL;
+    size_t length = strlen(whole);
+    int more = snprintf(whole + length, sizeof whole - length, "/%s", path);
+    return more > 0 && (size_t)more < sizeof whole - length ? strdup(whole) : NULL;
+}
+
 static struct settings *load(void) {
     struct settings_error error = {0};
     const char *text = runtime_environment("SPILLWAY_SETTINGS");
@@ -82,17 +132,13 @@ static struct settings *load(void) {
     } else {
         if (!settings_locate(runtime_environment, path, sizeof path))
             return NULL;
+        seen = identity_at(path); /* before it is read: a change meanwhile is one to come */
         settings = settings_load_file(path, &error);
+        watched = settings ? absolute(path) : NULL;
     }
     open_log(settings);
-    if (!settings) {
-        char message[PATH_MAX + sizeof error.message + 32];
-        struct log_line line;
-        settings_describe_error(path, &error, message, sizeof message);
-        log_begin(&line, LOG_ERROR, "settings");
-        log_text(&line, "error", message);
-        log_end(&line);
-    }
+    if (!settings)
+        log_bad_settings(path, &error);
     return settings;
 }
 
@@ -118,29 +164,19 @@ static bool is_meant(const struct settings *settings) {
            !is_listed(settings->skip, name);
 }
 
-/* Where the ledger lies; NULL if the state is to be private. */
-static const char *state_directory(const struct settings *settings, char *path, size_t size) {
-    const char *given = runtime_environment("SPILLWAY_STATE_DIR");
-    if (settings->state_scope == STATE_PROCESS)
-        return NULL;
-    if (given || settings->state_directory)
-        return given ? given : settings->state_directory;
-    return private_default_directory(runtime_environment, path, size) ? path : NULL;
-}
-
 static struct ledger *open_ledger(const struct settings *settings) {
     char path[PATH_MAX];
-    const char *directory = state_directory(settings, path, sizeof path);
-    struct ledger *ledger = ledger_open(directory);
-    if (ledger && ledger_problem(ledger)) {
+    const char *directory = state_directory(settings, runtime_environment, path, sizeof path);
+    struct ledger *opened = ledger_open(directory);
+    if (opened && ledger_problem(opened)) {
         struct log_line line;
         log_begin(&line, LOG_WARN, "state");
         log_text(&line, "directory", directory);
-        log_text(&line, "error", ledger_problem(ledger));
+        log_text(&line, "error", ledger_problem(opened));
         log_text(&line, "scope", "process");
         log_end(&line);
     }
-    return ledger;
+    return opened;
 }
 
 static bool load_keys(const struct endpoint *endpoint, struct runtime_endpoint *out) {
@@ -171,34 +207,149 @@ static uint64_t find_translations(const struct endpoint *endpoint) {
     return mask;
 }
 
+static void free_runtime(struct runtime *runtime) {
+    for (size_t i = 0; runtime->endpoints && i < runtime->settings->endpoint_count; i++) {
+        struct runtime_endpoint *endpoint = &runtime->endpoints[i];
+        pool_free(endpoint->pool);
+        for (size_t k = 0; endpoint->keys && k < runtime->settings->endpoints[i].backend_count; k++)
+            key_clear(&endpoint->keys[k]);
+        free(endpoint->keys);
+    }
+    free(runtime->endpoints);
+    settings_free(runtime->settings);
+    free(runtime);
+}
+
+/* A runtime for SETTINGS, which it takes over, with one holder. NULL without memory. */
+static struct runtime *make_runtime(struct settings *settings) {
+    struct runtime *runtime = calloc(1, sizeof *runtime);
+    if (!runtime) {
+        settings_free(settings);
+        return NULL;
+    }
+    runtime->holders = 1;
+    runtime->settings = settings;
+    runtime->endpoints = calloc(settings->endpoint_count, sizeof *runtime->endpoints);
+    bool made = runtime->endpoints != NULL;
+    for (size_t i = 0; made && i < settings->endpoint_count; i++) {
+        struct runtime_endpoint *endpoint = &runtime->endpoints[i];
+        endpoint->pool = pool_new(&settings->endpoints[i], ledger);
+        made = endpoint->pool && load_keys(&settings->endpoints[i], endpoint);
+        endpoint->translates = find_translations(&settings->endpoints[i]);
+    }
+    if (made)
+        return runtime;
+    free_runtime(runtime);
+    return NULL;
+}
+
+/* What everybody sees is only read; here it is ours. */
+static struct runtime *ours(const struct runtime *runtime) {
+    union {
+        const struct runtime *seen;
+        struct runtime *ours;
+    } pointer = {runtime};
+    return pointer.ours;
+}
+
+/* Takes a holder from RUNTIME. */
+static void let_go(const struct runtime *runtime) {
+    pthread_mutex_lock(&lock);
+    bool unused = --ours(runtime)->holders == 0;
+    pthread_mutex_unlock(&lock);
+    if (unused)
+        free_runtime(ours(runtime));
+}
+
+/* Puts NEXT in force, which counts as holding it. */
+static void put_in_force(struct runtime *next) {
+    bool any = false;
+    for (size_t i = 0; i < next->settings->endpoint_count; i++)
+        any |= next->endpoints[i].translates != 0;
+    atomic_store(&translates, any);
+    pthread_mutex_lock(&lock);
+    const struct runtime *last = atomic_load_explicit(&runtime_active, memory_order_relaxed);
+    atomic_store_explicit(&runtime_active, next, memory_order_release);
+    pthread_mutex_unlock(&lock);
+    if (last)
+        let_go(last);
+}
+
 static void make(void) {
     int saved = errno;
     struct settings *settings = load();
-    struct ledger *ledger = NULL;
     if (settings && is_meant(settings))
         ledger = open_ledger(settings);
-    if (!ledger) {
+    struct runtime *first = ledger ? make_runtime(settings) : NULL;
+    if (!ledger)
         settings_free(settings);
-    } else {
-        runtime.settings = settings;
-        runtime.endpoints = calloc(settings->endpoint_count, sizeof *runtime.endpoints);
-        bool made = runtime.endpoints != NULL;
-        for (size_t i = 0; made && i < settings->endpoint_count; i++) {
-            runtime.endpoints[i].pool = pool_new(&settings->endpoints[i], ledger);
-            made = runtime.endpoints[i].pool &&
-                   load_keys(&settings->endpoints[i], &runtime.endpoints[i]);
-            runtime.endpoints[i].translates = find_translations(&settings->endpoints[i]);
-            runtime.translates |= runtime.endpoints[i].translates != 0;
-        }
-        if (made)
-            atomic_store_explicit(&runtime_active, &runtime, memory_order_release);
+    if (first) {
+        atomic_store_explicit(&looked, ledger_now(), memory_order_relaxed);
+        pthread_atfork(before_fork, after_fork, after_fork_in_child);
+        put_in_force(first);
     }
     errno = saved;
 }
 
-const struct runtime *runtime_load(void) {
+bool runtime_load(void) {
     pthread_once(&once, make);
-    return atomic_load_explicit(&runtime_active, memory_order_acquire);
+    return atomic_load_explicit(&runtime_active, memory_order_acquire) != NULL;
+}
+
+bool runtime_translates(void) {
+    return atomic_load_explicit(&translates, memory_order_relaxed);
+}
+
+/* Loads the settings file if it is another one than was read last. */
+static void look(void) {
+    struct settings_error error = {0};
+    struct identity now = identity_at(watched);
+    if (identity_same(&now, &seen))
+        return;
+    seen = now;
+    struct settings *settings = settings_load_file(watched, &error);
+    struct runtime *next = settings ? make_runtime(settings) : NULL;
+    if (!settings)
+        log_bad_settings(watched, &error);
+    if (!next)
+        return;
+    struct log_line line;
+    put_in_force(next);
+    log_begin(&line, LOG_INFO, "reloaded");
+    log_text(&line, "settings", watched);
+    log_end(&line);
+}
+
+/* The same, if nobody has looked for a second. */
+static void look_in_time(uint64_t now) {
+    uint64_t last = atomic_load_explicit(&looked, memory_order_relaxed);
+    if (!watched || now - last < LOOK_INTERVAL || now < last || atomic_exchange(&looking, true))
+        return;
+    int saved = errno;
+    if (atomic_load(&looked) == last) {
+        atomic_store(&looked, now);
+        look();
+    }
+    atomic_store(&looking, false);
+    errno = saved;
+}
+
+const struct runtime *runtime_renew(const struct runtime *held, uint64_t now) {
+    if (!runtime_exists())
+        return NULL;
+    look_in_time(now);
+    if (held == atomic_load_explicit(&runtime_active, memory_order_acquire))
+        return held;
+    pthread_mutex_lock(&lock);
+    const struct runtime *active = atomic_load_explicit(&runtime_active, memory_order_relaxed);
+    ours(active)->holders++;
+    pthread_mutex_unlock(&lock);
+    return active;
+}
+
+void runtime_release(const struct runtime *held) {
+    if (held)
+        let_go(held);
 }
 
 uint64_t runtime_random(uint64_t salt) {

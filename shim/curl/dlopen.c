@@ -33,7 +33,7 @@ int spillway_dlopen_mode(const char *file, int mode) {
         __atomic_store_n(&spillway_real_dlopen, real, __ATOMIC_RELAXED);
     }
     if (!(mode & RTLD_DEEPBIND) || !file || !strchr(file, '/') || !object_needs_libcurl(file) ||
-        !runtime_get())
+        !runtime_exists())
         return mode;
     return mode & ~RTLD_DEEPBIND;
 }

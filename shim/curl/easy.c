@@ -21,10 +21,9 @@ static CURL *hook_init(const void *caller) {
     const struct libcurl *curl = libcurl_of(caller, &inner);
     CURL *easy = curl ? curl->easy_init() : NULL;
     /* libcurl's own handles are none of the program's, and it frees them behind our back */
-    const struct runtime *runtime = easy && !inner ? runtime_get() : NULL;
-    struct handle *handle = runtime ? handle_add(easy, curl) : NULL;
+    struct handle *handle = easy && !inner && runtime_exists() ? handle_add(easy, curl) : NULL;
     if (handle)
-        handle->options.copies_posts = runtime->translates;
+        handle->options.copies_posts = runtime_translates();
     return easy;
 }
 

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "shim/curl/transfer.h"
+#include "shim/runtime.h"
 
 static void free_handle(struct handle *handle) {
     transfer_free(handle->transfer);
     options_clear(&handle->options);
+    runtime_release(handle->runtime);
     free(handle);
 }
 

@@ -12,19 +12,21 @@
 
 struct transfer;
 struct multi;
+struct runtime;
 
 struct handle {
     struct record record;
     CURL *easy;
     const struct libcurl *curl; /* the one that made it */
     struct options options;
-    struct transfer *transfer; /* memory for routed transfers, kept from one to the next */
-    bool ours;                 /* options of ours may be on it, in a routed transfer or after */
-    bool aimed;                /* a routed transfer runs: some options are ours */
-    bool routable;             /* the URL belongs to an endpoint ... */
-    uint64_t routed_changes;   /* ... as of this count of the options' url_changes */
-    curl_mime *form;           /* of a duplicate made in mid-transfer: its own copy, or NULL */
-    struct multi *multi;       /* that it was added to; NULL if none, or one that is not watched */
+    const struct runtime *runtime; /* that of the last transfer, held; NULL: none yet */
+    struct transfer *transfer;     /* memory for routed transfers, kept from one to the next */
+    bool ours;                     /* options of ours may be on it, in a routed transfer or after */
+    bool aimed;                    /* a routed transfer runs: some options are ours */
+    bool routable;                 /* the URL belongs to an endpoint ... */
+    uint64_t routed_changes;       /* ... as of this count of the options' url_changes */
+    curl_mime *form;               /* of a duplicate made in mid-transfer: its own copy, or NULL */
+    struct multi *multi; /* that it was added to; NULL if none, or one that is not watched */
     struct handle *previous, *next; /* in the multi's list */
 };
 

@@ -13,9 +13,7 @@
 static const struct libcurl *find(const void *caller, bool *noted) {
     bool inner;
     const struct libcurl *curl = libcurl_of(caller, &inner);
-    const struct runtime *runtime =
-        inner ? NULL : atomic_load_explicit(&runtime_active, memory_order_acquire);
-    *noted = runtime && runtime->translates;
+    *noted = !inner && runtime_translates();
     return curl;
 }
 

@@ -22,7 +22,7 @@ static void discard(struct record *record) {
 
 struct multi *multi_watch(CURLM *address, const struct libcurl *curl) {
     struct multi *multi = multi_find(address);
-    if (multi || !runtime_get())
+    if (multi || !runtime_exists())
         return multi;
     multi = calloc(1, sizeof *multi);
     if (!multi)

@@ -74,7 +74,9 @@ static void add_backends(struct text *text, const struct pool *pool, uint64_t un
         uint64_t left = pool_cooling(pool, (int)i, now, &reason);
         add(text, "%s", i ? ", " : "");
         add_json(text, endpoint->backends[i].name);
-        if (unfit >> i & 1) {
+        if (pool_drained(pool, (int)i)) {
+            add(text, " (drained)");
+        } else if (unfit >> i & 1) {
             add(text, " (can't serve this request)");
         } else if (left) {
             add(text, " (%s, ", pool_reason_name(reason, name));

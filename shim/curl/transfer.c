@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "shim/curl/attempt.h"
+#include "shim/curl/attempt_url.h"
 #include "shim/curl/form.h"
 #include "shim/curl/translate.h"
 #include "shim/curl/verdict.h"
@@ -105,8 +106,26 @@ static uint64_t deadline_after(const struct transfer *t, uint64_t start) {
     return timeout > 0 ? start + (uint64_t)timeout * (SECOND / 1000) : 0;
 }
 
+/* The runtime for the handle's next transfer, or NULL. With another one nothing that was found or
+ * made before holds. */
+static const struct runtime *renew_runtime(struct handle *handle, uint64_t now) {
+    const struct runtime *active = runtime_renew(handle->runtime, now);
+    if (active == handle->runtime)
+        return active;
+    handle->routed_changes = 0;
+    if (handle->transfer) {
+        transfer_release(handle);
+        attempt_url_free(handle->transfer);
+    }
+    runtime_release(handle->runtime);
+    handle->options.copies_posts = runtime_translates();
+    handle->runtime = active;
+    return active;
+}
+
 bool transfer_begin(struct handle *handle) {
-    const struct runtime *runtime = runtime_get();
+    uint64_t now = ledger_now();
+    const struct runtime *runtime = handle->aimed ? NULL : renew_runtime(handle, now);
     const struct options *o = &handle->options;
     if (!runtime || o->unfit || handle->aimed || !route(handle, runtime->settings)) {
         transfer_release(handle);
@@ -120,7 +139,7 @@ bool transfer_begin(struct handle *handle) {
     t->waited_ns = 0;
     t->stuck = t->in_multi = false;
     t->waits = 0;
-    t->started = ledger_now();
+    t->started = now;
     t->deadline = deadline_after(t, t->started);
     t->reads_body = options_reads_body(o);
     if (t->reads_body)
@@ -262,7 +281,7 @@ static bool fits(struct transfer *t) {
 
 static bool aim_backend(struct transfer *t) {
     t->attempts++;
-    t->reported = t->silent = t->late = false;
+    t->reported = t->answered = t->silent = t->late = false;
     t->quiet_since = 0;
     t->uploaded = -1;
     gate_start(&t->gate, &t->handle->options, &owner, t,
@@ -273,7 +292,7 @@ static bool aim_backend(struct transfer *t) {
         start_watch(t);
     if (t->in_multi)
         attempt_ask_before(t, before_sending);
-    t->claim = pool_begin(t->live->pool, t->backend);
+    t->claim = pool_begin(t->live->pool, t->backend, t->attempt_started);
     return true;
 }
 
@@ -350,6 +369,9 @@ static void leave_backend(struct transfer *t) {
         return;
     pool_end(t->live->pool, t->claim);
     t->claim = -1;
+    if (t->answered)
+        pool_took(t->live->pool, t->backend, ledger_now() - t->attempt_started);
+    t->answered = false;
     pool_give_up(t->live->pool, &t->turn, t->backend); /* if nothing was reported */
 }
 

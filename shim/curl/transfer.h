@@ -45,7 +45,8 @@ struct transfer {
     int claim;       /* see pool_begin */
     int attempts;    /* begun so far */
     bool reads_body; /* the body comes from the program's read function */
-    bool reported;   /* the pool knows what became of this attempt */
+    bool reported;   /* the pool knows what became of this attempt ... */
+    bool answered;   /* ... namely the response */
     bool in_multi;   /* an event loop runs it: nothing may sleep */
     bool late;       /* the backend cools since the attempt was aimed: nothing was sent */
     bool silent;     /* first_byte_timeout ended it */

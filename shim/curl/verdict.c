@@ -98,19 +98,19 @@ static void log_backend(const struct transfer *t, enum log_level level, const ch
 }
 
 void verdict_answered(struct transfer *t) {
-    t->reported = true;
+    t->reported = t->answered = true;
     if (log_wanted(LOG_INFO))
         log_attempt(t, t->gate.status, NULL, CURLE_OK);
     /* as of the attempt's beginning: a later cooldown is somebody's newer finding */
-    if (pool_succeeded(t->live->pool, &t->turn, t->backend, t->attempt_started))
+    if (pool_succeeded(t->live->pool, &t->turn, t->backend, t->gate.status, t->attempt_started))
         log_backend(t, LOG_WARN, "recovered", NULL, 0);
 }
 
-static void report_failure(struct transfer *t, uint32_t reason, bool at_once, uint64_t cooldown) {
+static void report_failure(struct transfer *t, uint32_t reason, unsigned how, uint64_t cooldown) {
     char name[12];
     t->reported = true;
     uint64_t left =
-        pool_failed(t->live->pool, &t->turn, t->backend, reason, at_once, cooldown, ledger_now());
+        pool_failed(t->live->pool, &t->turn, t->backend, reason, how, cooldown, ledger_now());
     if (left)
         log_backend(t, LOG_WARN, "cooldown", pool_reason_name(reason, name), left);
 }
@@ -128,18 +128,21 @@ void verdict_report(struct transfer *t) {
     log_attempt(t, t->gate.status, NULL, CURLE_OK);
     if (kind == COOLDOWN_TOO_LARGE || reason == 400) { /* the request's fault */
         t->reported = true;
-        pool_bar(&t->turn, t->backend);
+        pool_refused(t->live->pool, &t->turn, t->backend, t->gate.status, ledger_now());
         return;
     }
     cooldown_reset(&hints);
     gate_each_line(&t->gate, read_hint, &hints);
     uint64_t cooldown = cooldown_duration(&hints, t->gate.body, t->gate.body_length, time(NULL),
                                           endpoint->cooldown_ns, endpoint->max_cooldown_ns);
+    unsigned how = t->gate.status == 429 ? POOL_AT_ONCE : 0;
+    if (cooldown_is_named(&hints, t->gate.body, t->gate.body_length))
+        how |= POOL_NAMED;
     if (kind == COOLDOWN_QUOTA) {
         reason = REASON_QUOTA;
         cooldown = endpoint->max_cooldown_ns;
     }
-    report_failure(t, reason, t->gate.status == 429, cooldown);
+    report_failure(t, reason, how, cooldown);
 }
 
 /* Whether the request can be made once more from its beginning. */
@@ -229,7 +232,8 @@ static enum verdict of_bare_failure(struct transfer *t) {
     bool last = endpoint_of(t)->on_exhausted == EXHAUSTED_LAST &&
                 !pool_has_another(t->live->pool, &t->turn, t->backend, ledger_now());
     log_attempt(t, status, NULL, CURLE_OK);
-    report_failure(t, (uint32_t)status, status == 429, endpoint_of(t)->cooldown_ns);
+    report_failure(t, (uint32_t)status, status == 429 ? POOL_AT_ONCE : 0,
+                   endpoint_of(t)->cooldown_ns);
     return !last && is_repeatable(t) ? VERDICT_NEXT : VERDICT_OVER;
 }
 
@@ -245,7 +249,7 @@ static enum verdict of_error(struct transfer *t, CURLcode result) {
         return VERDICT_STUCK;
     if (!retries_reason(endpoint_of(t), reason, t->silent))
         return VERDICT_OVER;
-    report_failure(t, reason, false, endpoint_of(t)->cooldown_ns);
+    report_failure(t, reason, 0, endpoint_of(t)->cooldown_ns);
     return is_repeatable(t) ? VERDICT_NEXT : VERDICT_OVER;
 }
 

@@ -477,13 +477,22 @@ static uint64_t time_in_headers(const struct cooldown_hints *hints, time_t wall)
     return larger(time, time_until(hints->retry_date, hints->has_date ? hints->date : wall));
 }
 
+static bool time_in_body(const char *body, size_t length, uint64_t *time) {
+    return time_after(body, length, "retry after", time) ||
+           time_after(body, length, "try again in", time);
+}
+
+bool cooldown_is_named(const struct cooldown_hints *hints, const char *body, size_t length) {
+    uint64_t time;
+    return cooldown_has_time(hints) || time_in_body(body, length, &time);
+}
+
 uint64_t cooldown_duration(const struct cooldown_hints *hints, const char *body, size_t length,
                            time_t wall, uint64_t default_ns, uint64_t max_ns) {
     uint64_t time;
     if (cooldown_has_time(hints))
         time = time_in_headers(hints, wall);
-    else if (!time_after(body, length, "retry after", &time) &&
-             !time_after(body, length, "try again in", &time))
+    else if (!time_in_body(body, length, &time))
         time = default_ns;
     return time < max_ns ? time : max_ns;
 }

@@ -56,6 +56,9 @@ bool cooldown_has_time(const struct cooldown_hints *hints);
 uint64_t cooldown_duration(const struct cooldown_hints *hints, const char *body, size_t length,
                            time_t wall, uint64_t default_ns, uint64_t max_ns);
 
+/* Whether headers or BODY name a time, so that cooldown_duration needs no default. */
+bool cooldown_is_named(const struct cooldown_hints *hints, const char *body, size_t length);
+
 /* What the body of a 429 says about its kind. BODY may be NULL if LENGTH is 0. */
 enum cooldown_kind cooldown_kind(const char *body, size_t length);
 

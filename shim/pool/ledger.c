@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 
 #include "shim/private.h"
 
-#define LAYOUT 2
+#define LAYOUT 3
 #define NAME   "ledger"
 static const char magic[8] = "spillway";
 
@@ -24,13 +25,13 @@ struct header {
     uint32_t size;
     char boot_id[48];
     _Alignas(64) _Atomic uint64_t swept; /* when dead processes' claims were last looked for */
+    _Atomic uint32_t top;                /* no claim stands at this place or behind it */
 };
 
 struct shared {
     struct header header;
     struct ledger_slot slots[LEDGER_SLOTS];
-    /* pid << 32 | slot number + 1; 0: free. */
-    _Atomic uint64_t claims[LEDGER_CLAIMS];
+    _Atomic uint64_t claims[LEDGER_CLAIMS]; /* a mark and the slot's number + 1; 0: free */
 };
 
 struct ledger {
@@ -219,18 +220,110 @@ static uint32_t slot_number(const struct ledger *ledger, const struct ledger_slo
     return (uint32_t)((at - first) / sizeof *slot) + 1;
 }
 
-int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot) {
+/*
+ * A claim is a mark and, in its lowest bits, the slot's number plus one. A mark is a process number
+ * (22 bits: PID_MAX_LIMIT of Linux) and the time in eighths of a second (31 bits: 8 years).
+ */
+#define SLOT_BITS 11
+#define TIME_BITS 31
+#define SLOT_MASK ((1u << SLOT_BITS) - 1)
+#define TIME_MASK ((1ull << TIME_BITS) - 1)
+#define EIGHTH    125000000u
+
+_Static_assert(LEDGER_SLOTS < SLOT_MASK, "a slot's number fits into a claim");
+
+/* getpid is a system call. 0: not known, also after a fork. */
+static _Atomic pid_t own_pid;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void forget_pid(void) {
+    atomic_store_explicit(&own_pid, 0, memory_order_relaxed);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(NULL, NULL, forget_pid);
+}
+
+static uint64_t pid_here(void) {
+    pid_t pid = atomic_load_explicit(&own_pid, memory_order_relaxed);
+    if (pid)
+        return (uint64_t)pid;
+    pthread_once(&fork_once, watch_forks);
+    pid = getpid();
+    atomic_store_explicit(&own_pid, pid, memory_order_relaxed);
+    return (uint64_t)pid;
+}
+
+uint64_t ledger_mark(uint64_t now) {
+    return (pid_here() << TIME_BITS | (now / EIGHTH & TIME_MASK)) << SLOT_BITS;
+}
+
+uint64_t ledger_mark_time(uint64_t mark, uint64_t now) {
+    uint64_t time = (mark >> SLOT_BITS & TIME_MASK) * EIGHTH;
+    return time <= now ? time : 0;
+}
+
+static pid_t pid_of(uint64_t mark) {
+    return (pid_t)(mark >> (SLOT_BITS + TIME_BITS));
+}
+
+bool ledger_is_mine(uint64_t mark) {
+    return mark && (uint64_t)pid_of(mark) == pid_here();
+}
+
+/* When the process PID began, CLOCK_BOOTTIME in ns; 0 if that can't be told. */
+static uint64_t start_of(pid_t pid) {
+    char path[32], text[1024];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    /* proc(5): the name in parentheses may hold anything; the start is the 20th word behind it */
+    const char *at = strrchr(text, ')');
+    for (int word = 0; at && word < 20; word++)
+        at = strchr(at + 1, ' ');
+    long ticks = sysconf(_SC_CLK_TCK);
+    return at && ticks > 0 ? strtoull(at + 1, NULL, 10) * (1000000000u / (unsigned long)ticks) : 0;
+}
+
+/* Numbers of processes are given again; that takes a while. */
+#define SETTLED 60000000000u
+
+bool ledger_lives(uint64_t mark, uint64_t now) {
+    pid_t pid = pid_of(mark);
+    uint64_t made = ledger_mark_time(mark, now);
+    if (pid <= 0 || !made)
+        return false;
+    int saved = errno;
+    bool lives = kill(pid, 0) == 0 && /* EPERM: another user's by now */
+                 (now - made < SETTLED || start_of(pid) <= made + 1000000000u);
+    errno = saved;
+    return lives;
+}
+
+/* Where this thread found a place last: mostly it is free again. */
+static __thread unsigned last_place;
+
+int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot, uint64_t now) {
+    struct shared *shared = ledger->shared;
     uint32_t number = slot_number(ledger, slot);
-    uint64_t pid = (uint64_t)getpid();
     if (!number)
         return -1;
-    unsigned start = (unsigned)(pid * 61 + ((uintptr_t)&number >> 12)); /* by thread's stack */
-    for (unsigned i = 0; i < LEDGER_CLAIMS; i++) {
-        unsigned at = (start + i) % LEDGER_CLAIMS;
+    uint64_t claim = ledger_mark(now) | number;
+    for (unsigned i = 0; i <= LEDGER_CLAIMS; i++) {
+        unsigned at = i ? i - 1 : last_place;
         uint64_t free_claim = 0;
-        if (atomic_compare_exchange_strong(&ledger->shared->claims[at], &free_claim,
-                                           pid << 32 | number))
-            return (int)at;
+        if (atomic_load_explicit(&shared->claims[at], memory_order_relaxed) ||
+            !atomic_compare_exchange_strong(&shared->claims[at], &free_claim, claim))
+            continue;
+        uint32_t top = atomic_load(&shared->header.top);
+        while (top <= at && !atomic_compare_exchange_weak(&shared->header.top, &top, at + 1))
+            ;
+        last_place = at;
+        return (int)at;
     }
     return -1;
 }
@@ -240,23 +333,42 @@ void ledger_release(struct ledger *ledger, int claim) {
         atomic_store_explicit(&ledger->shared->claims[claim], 0, memory_order_release);
 }
 
-static void sweep(struct ledger *ledger) {
+/* How many places may hold claims. Any value may stand in the file. */
+static unsigned places(const struct shared *shared) {
+    uint32_t top = atomic_load(&shared->header.top);
+    return top < LEDGER_CLAIMS ? top : LEDGER_CLAIMS;
+}
+
+/*
+ * Clears the claims of the dead, and lowers `top` to what is left. A claim that is made meanwhile
+ * raises it, or is seen here: one of the two comes second.
+ */
+static void sweep(struct shared *shared, uint64_t now) {
+    uint32_t top = atomic_load(&shared->header.top), used = 0;
     for (unsigned i = 0; i < LEDGER_CLAIMS; i++) {
-        uint64_t claim = atomic_load_explicit(&ledger->shared->claims[i], memory_order_relaxed);
-        pid_t pid = (pid_t)(claim >> 32);
-        if (claim && (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH)))
-            atomic_compare_exchange_strong(&ledger->shared->claims[i], &claim, 0);
+        uint64_t claim = atomic_load_explicit(&shared->claims[i], memory_order_relaxed);
+        if (claim && !ledger_lives(claim, now) &&
+            atomic_compare_exchange_strong(&shared->claims[i], &claim, 0))
+            claim = 0;
+        used = claim ? i + 1 : used;
     }
+    if (!atomic_compare_exchange_strong(&shared->header.top, &top, used))
+        return;
+    for (unsigned i = used; i < LEDGER_CLAIMS; i++)
+        if (atomic_load(&shared->claims[i]))
+            used = i + 1;
+    for (top = atomic_load(&shared->header.top); top < used;)
+        if (atomic_compare_exchange_weak(&shared->header.top, &top, used))
+            break;
 }
 
 void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, unsigned n,
                       uint64_t now, unsigned *counts) {
-    int saved = errno; /* kill() below */
-    uint64_t swept = atomic_load(&ledger->shared->header.swept);
+    struct shared *shared = ledger->shared;
+    uint64_t swept = atomic_load(&shared->header.swept);
     if ((swept > now || now - swept >= 1000000000u) &&
-        atomic_compare_exchange_strong(&ledger->shared->header.swept, &swept, now))
-        sweep(ledger);
-    errno = saved;
+        atomic_compare_exchange_strong(&shared->header.swept, &swept, now))
+        sweep(shared, now);
     uint32_t numbers[LEDGER_SLOTS];
     if (n > LEDGER_SLOTS)
         n = LEDGER_SLOTS;
@@ -264,10 +376,37 @@ void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, u
         numbers[i] = slot_number(ledger, slots[i]);
         counts[i] = 0;
     }
-    for (unsigned c = 0; c < LEDGER_CLAIMS; c++) {
-        uint32_t number =
-            (uint32_t)atomic_load_explicit(&ledger->shared->claims[c], memory_order_relaxed);
-        for (unsigned i = 0; number && i < n; i++)
+    unsigned top = places(shared);
+    for (unsigned c = 0; c < top; c++) {
+        uint64_t claim = atomic_load_explicit(&shared->claims[c], memory_order_relaxed);
+        uint32_t number = (uint32_t)claim & SLOT_MASK;
+        for (unsigned i = 0; claim && i < n; i++)
             counts[i] += numbers[i] == number;
     }
+}
+
+/* The preferred numbers of ISO 3's series R10, times 0.1 ms. */
+static const uint16_t steps[10] = {10, 12, 16, 20, 25, 32, 40, 50, 63, 80};
+
+uint64_t ledger_class_bound(unsigned i) {
+    uint64_t decade = 100;
+    if (i >= LEDGER_CLASSES - 1)
+        return UINT64_MAX;
+    for (; i >= 10; i -= 10)
+        decade *= 10;
+    return i == 1 ? decade * 125 / 10 : decade * steps[i];
+}
+
+void ledger_count_duration(struct ledger_slot *slot, uint64_t duration) {
+    uint64_t us = duration / 1000;
+    unsigned low = 0, high = LEDGER_CLASSES - 1;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (us <= ledger_class_bound(middle))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    atomic_fetch_add_explicit(&slot->classes[low], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&slot->duration_us, us, memory_order_relaxed);
 }

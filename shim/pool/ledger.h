@@ -16,15 +16,37 @@
 #define LEDGER_SLOTS  1024
 #define LEDGER_CLAIMS 1024
 
-/* One backend of one endpoint, or one tier's cursor. Two cache lines: many read the first, and
- * it changes rarely; the second changes with every request. */
+/* What became of an attempt, for counting. */
+enum ledger_outcome {
+    LEDGER_ANSWERED,     /* the program got the response */
+    LEDGER_THROTTLED,    /* 429 */
+    LEDGER_SERVER_ERROR, /* 5xx */
+    LEDGER_CONNECT,
+    LEDGER_RESET,
+    LEDGER_TIMEOUT,
+    LEDGER_REJECTED, /* another response that the program did not get */
+    LEDGER_OUTCOMES
+};
+
+/* Durations are counted in ten classes per decade from 1 ms to 1000 s; the last is for longer. */
+#define LEDGER_CLASSES 62
+
+/* One backend of one endpoint, or one tier's cursor. Many read the first cache line, and it changes
+ * rarely; the others change with every request. */
 struct ledger_slot {
     _Alignas(64) _Atomic uint64_t key; /* 0: free. Written once. */
-    _Atomic uint64_t until;    /* CLOCK_BOOTTIME in ns: not to be used before; 0: never cooled */
-    _Atomic uint32_t reason;   /* see pool.h */
-    _Atomic uint32_t failures; /* in a row */
-    _Atomic uint64_t probing; /* likewise a time: until then somebody tries it after its cooldown */
+    _Atomic uint64_t until;     /* CLOCK_BOOTTIME in ns: not to be used before; 0: never cooled */
+    _Atomic uint64_t probing;   /* who tries it after its cooldown: a mark; 0: nobody */
+    _Atomic uint32_t reason;    /* see pool.h */
+    _Atomic uint32_t failures;  /* in a row */
+    _Atomic uint32_t doublings; /* probes in a row that failed */
+    _Atomic uint32_t drained;   /* not 0: taken out by hand */
     _Alignas(64) _Atomic uint64_t cursor; /* turns taken, of a tier */
+    _Atomic uint64_t outcomes[LEDGER_OUTCOMES];
+    _Alignas(64) _Atomic uint64_t duration_us; /* the sum of what `classes` count */
+    _Atomic uint64_t last_at;                  /* CLOCK_BOOTTIME in ns: when last_status came */
+    _Atomic uint32_t last_status;
+    _Atomic uint32_t classes[LEDGER_CLASSES]; /* answered attempts by their duration */
 };
 
 struct ledger;
@@ -54,11 +76,11 @@ struct ledger_slot *ledger_slot(struct ledger *ledger, uint64_t key);
 uint64_t ledger_key(const char *a, const char *b, const char *c);
 
 /*
- * Notes that an attempt of this process runs on SLOT. Returns a claim to hand to
+ * Notes that an attempt of this process runs on SLOT since NOW. Returns a claim to hand to
  * ledger_release, or -1 if the table is full (the attempt then doesn't count). A claim of a
  * process that died is cleared by the others. Thread- and process-safe.
  */
-int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot);
+int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot, uint64_t now);
 void ledger_release(struct ledger *ledger, int claim);
 
 /*
@@ -67,6 +89,25 @@ void ledger_release(struct ledger *ledger, int claim);
  */
 void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, unsigned n,
                       uint64_t now, unsigned *counts);
+
+/*
+ * A mark of this process at NOW, never 0: its process number and the time in eighths of a second.
+ * Whether the process that made a mark still lives (not one that has got its number since) says
+ * ledger_lives; false for what is no mark. When the mark was made says ledger_mark_time, in ns, 0
+ * for a time that is yet to come.
+ */
+uint64_t ledger_mark(uint64_t now);
+bool ledger_lives(uint64_t mark, uint64_t now);
+uint64_t ledger_mark_time(uint64_t mark, uint64_t now);
+
+/* Whether this process made MARK. */
+bool ledger_is_mine(uint64_t mark);
+
+/* Counts an answered attempt that took DURATION ns. Thread- and process-safe. */
+void ledger_count_duration(struct ledger_slot *slot, uint64_t duration);
+
+/* The upper bound of class I of durations in microseconds; UINT64_MAX for the last. */
+uint64_t ledger_class_bound(unsigned i);
 
 /* CLOCK_BOOTTIME in nanoseconds: the clock of the ledger. Async-signal-safe. */
 uint64_t ledger_now(void);

@@ -6,8 +6,12 @@
 
 #include "shim/pool/strategy.h"
 
-/* A deadline further off than any that this version writes is damage, not a cooldown. */
-#define DEADLINE_LIMIT (366ull * 24 * 3600 * 1000000000)
+/* A deadline further off than any that the settings allow (max_cooldown: 24h) is damage, not a
+ * cooldown. */
+#define DEADLINE_LIMIT (25ull * 3600 * 1000000000)
+
+/* In a slot that was taken out by hand; any other value is none. */
+#define DRAINED 0x6472616eu
 
 /* The shortest lease of the one who tries a backend after its cooldown. */
 #define PROBE_MINIMUM 1000000000ull
@@ -98,39 +102,55 @@ static uint64_t cooling(const struct ledger_slot *slot, uint64_t now) {
     return until > now && until - now <= DEADLINE_LIMIT ? until - now : 0;
 }
 
+/* For how long a probe keeps the others away, if its process lives. */
+static uint64_t lease(const struct pool *pool) {
+    uint64_t cooldown = pool->endpoint->cooldown_ns;
+    return cooldown > PROBE_MINIMUM ? cooldown : PROBE_MINIMUM;
+}
+
+/* Whether PROBING, as a slot has it, is somebody who tries the backend at this moment. */
+static bool is_probed(const struct pool *pool, uint64_t probing, uint64_t now) {
+    uint64_t since = probing ? ledger_mark_time(probing, now) : 0;
+    return since && now - since < lease(pool) && ledger_lives(probing, now);
+}
+
 /* Whether another transfer tries the backend, whose cooldown is over, at this moment. */
 static bool probed_by_another(const struct pool *pool, const struct pool_turn *turn, int backend,
                               uint64_t now) {
     const struct ledger_slot *slot = pool->slots[backend];
-    uint64_t probing;
     if (!atomic_load_explicit(&slot->until, memory_order_relaxed) || (turn->probes & bit(backend)))
         return false;
-    probing = atomic_load_explicit(&slot->probing, memory_order_relaxed);
-    return probing > now && probing - now <= DEADLINE_LIMIT;
+    return is_probed(pool, atomic_load_explicit(&slot->probing, memory_order_relaxed), now);
 }
 
 /*
  * Makes this transfer the one that tries the backend, if its cooldown has only just ended. False
- * if another was quicker. The claim is a lease: who holds it may die.
+ * if another was quicker. The claim is a lease: who holds it may hang, or die.
  */
 static bool claim_probe(struct pool *pool, struct pool_turn *turn, int backend, uint64_t now) {
     struct ledger_slot *slot = pool->slots[backend];
     if (!atomic_load_explicit(&slot->until, memory_order_relaxed) || (turn->probes & bit(backend)))
         return true;
     uint64_t probing = atomic_load_explicit(&slot->probing, memory_order_relaxed);
-    uint64_t lease =
-        pool->endpoint->cooldown_ns > PROBE_MINIMUM ? pool->endpoint->cooldown_ns : PROBE_MINIMUM;
-    if ((probing > now && probing - now <= DEADLINE_LIMIT) ||
-        !atomic_compare_exchange_strong(&slot->probing, &probing, now + lease))
+    if (is_probed(pool, probing, now) ||
+        !atomic_compare_exchange_strong(&slot->probing, &probing, ledger_mark(now)))
         return false;
     turn->probes |= bit(backend);
     return true;
 }
 
 static void release_probe(struct pool *pool, struct pool_turn *turn, int backend) {
-    if (turn->probes & bit(backend))
-        atomic_store_explicit(&pool->slots[backend]->probing, 0, memory_order_release);
+    if (!(turn->probes & bit(backend)))
+        return;
+    /* after the lease it may be another's */
+    uint64_t probing = atomic_load_explicit(&pool->slots[backend]->probing, memory_order_relaxed);
+    if (ledger_is_mine(probing))
+        atomic_compare_exchange_strong(&pool->slots[backend]->probing, &probing, 0);
     turn->probes &= ~bit(backend);
+}
+
+static bool is_drained(const struct ledger_slot *slot) {
+    return atomic_load_explicit(&slot->drained, memory_order_relaxed) == DRAINED;
 }
 
 uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32_t *reason) {
@@ -142,12 +162,18 @@ uint64_t pool_cooling(const struct pool *pool, int backend, uint64_t now, uint32
 
 uint64_t pool_soonest(const struct pool *pool, uint64_t except, uint64_t now) {
     uint64_t soonest = UINT64_MAX;
+    bool drained = false;
     for (size_t i = 0; i < pool->endpoint->backend_count; i++) {
         uint64_t left = cooling(pool->slots[i], now);
-        if (!(except & bit((int)i)) && left < soonest)
+        if (except & bit((int)i))
+            continue;
+        if (is_drained(pool->slots[i]))
+            drained = true;
+        else if (left < soonest)
             soonest = left;
     }
-    return soonest;
+    /* nobody knows when somebody will put it back */
+    return soonest == UINT64_MAX && drained ? lease(pool) : soonest;
 }
 
 /* The members of TIER that this transfer may use now, without those in EXCEPT. */
@@ -156,8 +182,8 @@ static uint64_t available(const struct pool *pool, const struct tier *tier,
     uint64_t mask = 0;
     for (unsigned i = 0; i < tier->count; i++) {
         int member = tier->list[i];
-        if (turn->attempts[member] < POOL_ATTEMPTS && !cooling(pool->slots[member], now) &&
-            !probed_by_another(pool, turn, member, now))
+        if (turn->attempts[member] < POOL_ATTEMPTS && !is_drained(pool->slots[member]) &&
+            !cooling(pool->slots[member], now) && !probed_by_another(pool, turn, member, now))
             mask |= bit(member);
     }
     return mask & ~(turn->barred | except);
@@ -222,18 +248,27 @@ int pool_choose(struct pool *pool, struct pool_turn *turn, uint64_t now, uint64_
     return chosen < 0 && turn->spent ? choose_without(pool, turn, 0, now, random) : chosen;
 }
 
-int pool_begin(struct pool *pool, int backend) {
-    return pool->endpoint->strategy == STRATEGY_LEAST_BUSY
-               ? ledger_claim(pool->ledger, pool->slots[backend])
-               : -1;
+int pool_begin(struct pool *pool, int backend, uint64_t now) {
+    return ledger_claim(pool->ledger, pool->slots[backend], now);
 }
 
 void pool_end(struct pool *pool, int claim) {
     ledger_release(pool->ledger, claim);
 }
 
-bool pool_succeeded(struct pool *pool, struct pool_turn *turn, int backend, uint64_t now) {
+static void count(struct ledger_slot *slot, enum ledger_outcome outcome, int status, uint64_t now) {
+    atomic_fetch_add_explicit(&slot->outcomes[outcome], 1, memory_order_relaxed);
+    if (!status)
+        return;
+    atomic_store_explicit(&slot->last_at, now, memory_order_relaxed);
+    if (atomic_load_explicit(&slot->last_status, memory_order_relaxed) != (uint32_t)status)
+        atomic_store_explicit(&slot->last_status, (uint32_t)status, memory_order_relaxed);
+}
+
+bool pool_succeeded(struct pool *pool, struct pool_turn *turn, int backend, int status,
+                    uint64_t now) {
     struct ledger_slot *slot = pool->slots[backend];
+    count(slot, LEDGER_ANSWERED, status, now);
     /* read before writing: the line is shared by all processes, and mostly nothing changes */
     if (atomic_load_explicit(&slot->failures, memory_order_relaxed))
         atomic_store_explicit(&slot->failures, 0, memory_order_relaxed);
@@ -242,15 +277,52 @@ bool pool_succeeded(struct pool *pool, struct pool_turn *turn, int backend, uint
         return false;
     /* a deadline that stands was set by somebody who asked later than this attempt did */
     bool recovered = !cooling(slot, now) && atomic_compare_exchange_strong(&slot->until, &until, 0);
+    if (recovered)
+        atomic_store_explicit(&slot->doublings, 0, memory_order_relaxed);
     release_probe(pool, turn, backend);
     return recovered;
 }
 
+void pool_took(struct pool *pool, int backend, uint64_t duration) {
+    ledger_count_duration(pool->slots[backend], duration);
+}
+
+static enum ledger_outcome outcome_of(uint32_t reason) {
+    switch (reason) {
+    case REASON_CONNECT:
+        return LEDGER_CONNECT;
+    case REASON_RESET:
+        return LEDGER_RESET;
+    case REASON_TIMEOUT:
+        return LEDGER_TIMEOUT;
+    case REASON_QUOTA:
+    case 429:
+        return LEDGER_THROTTLED;
+    default:
+        return reason >= 500 ? LEDGER_SERVER_ERROR : LEDGER_REJECTED;
+    }
+}
+
+/* A cooldown of the settings after N probes in a row that failed. */
+static uint64_t doubled(const struct pool *pool, uint64_t cooldown_ns, uint32_t n) {
+    uint64_t longest = pool->endpoint->max_cooldown_ns;
+    for (; n > 0 && cooldown_ns && cooldown_ns < longest; n--)
+        cooldown_ns = cooldown_ns <= longest / 2 ? cooldown_ns * 2 : longest;
+    return cooldown_ns;
+}
+
 uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uint32_t reason,
-                     bool at_once, uint64_t cooldown_ns, uint64_t now) {
+                     unsigned how, uint64_t cooldown_ns, uint64_t now) {
     struct ledger_slot *slot = pool->slots[backend];
+    int status = reason == REASON_QUOTA ? 429 : reason >= 100 ? (int)reason : 0;
+    count(slot, outcome_of(reason), status, now);
     uint32_t failures = atomic_fetch_add_explicit(&slot->failures, 1, memory_order_relaxed) + 1;
-    if (cooldown_ns && (at_once || failures >= pool->endpoint->failure_threshold)) {
+    uint32_t doublings = atomic_load_explicit(&slot->doublings, memory_order_relaxed);
+    if ((turn->probes & bit(backend)) && doublings < UINT32_MAX)
+        atomic_store_explicit(&slot->doublings, ++doublings, memory_order_relaxed);
+    if (!(how & POOL_NAMED))
+        cooldown_ns = doubled(pool, cooldown_ns, doublings);
+    if (cooldown_ns && (how & POOL_AT_ONCE || failures >= pool->endpoint->failure_threshold)) {
         uint64_t deadline = now + cooldown_ns;
         uint64_t until = atomic_load_explicit(&slot->until, memory_order_relaxed);
         while (deadline > until || until - now > DEADLINE_LIMIT) {
@@ -264,6 +336,12 @@ uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uin
     if (!left)
         turn->spent |= bit(backend);
     return left;
+}
+
+void pool_refused(struct pool *pool, struct pool_turn *turn, int backend, int status,
+                  uint64_t now) {
+    count(pool->slots[backend], status == 429 ? LEDGER_THROTTLED : LEDGER_REJECTED, status, now);
+    pool_bar(turn, backend);
 }
 
 void pool_give_up(struct pool *pool, struct pool_turn *turn, int backend) {
@@ -287,5 +365,52 @@ const char *pool_reason_name(uint32_t reason, char *text) {
     default:
         snprintf(text, 12, "%u", reason % 1000);
         return text;
+    }
+}
+
+bool pool_drained(const struct pool *pool, int backend) {
+    return is_drained(pool->slots[backend]);
+}
+
+void pool_drain(struct pool *pool, int backend, bool drained) {
+    atomic_store_explicit(&pool->slots[backend]->drained, drained ? DRAINED : 0,
+                          memory_order_release);
+}
+
+void pool_reset(struct pool *pool, int backend) {
+    struct ledger_slot *slot = pool->slots[backend];
+    atomic_store(&slot->until, 0);
+    atomic_store(&slot->probing, 0);
+    atomic_store(&slot->failures, 0);
+    atomic_store(&slot->doublings, 0);
+}
+
+static void view(const struct pool *pool, const struct ledger_slot *slot, uint64_t now,
+                 struct pool_view *out) {
+    uint64_t until = atomic_load_explicit(&slot->until, memory_order_relaxed);
+    out->left_ns = cooling(slot, now);
+    out->reason = until ? atomic_load_explicit(&slot->reason, memory_order_relaxed) : 0;
+    if (is_drained(slot))
+        out->state = POOL_DRAINED;
+    else if (out->left_ns)
+        out->state = POOL_COOLING;
+    else
+        out->state = until && is_probed(pool, atomic_load(&slot->probing), now) ? POOL_PROBING
+                                                                                : POOL_AVAILABLE;
+    out->last_status = atomic_load_explicit(&slot->last_status, memory_order_relaxed);
+    out->last_at = atomic_load_explicit(&slot->last_at, memory_order_relaxed);
+    for (unsigned i = 0; i < LEDGER_OUTCOMES; i++)
+        out->outcomes[i] = atomic_load_explicit(&slot->outcomes[i], memory_order_relaxed);
+    out->duration_us = atomic_load_explicit(&slot->duration_us, memory_order_relaxed);
+    for (unsigned i = 0; i < LEDGER_CLASSES; i++)
+        out->classes[i] = atomic_load_explicit(&slot->classes[i], memory_order_relaxed);
+}
+
+void pool_view(const struct pool *pool, uint64_t now, struct pool_view *views) {
+    unsigned count = (unsigned)pool->endpoint->backend_count, in_flight[BACKENDS_MAX];
+    ledger_in_flight(pool->ledger, pool->slots, count, now, in_flight);
+    for (unsigned i = 0; i < count; i++) {
+        view(pool, pool->slots[i], now, &views[i]);
+        views[i].in_flight = in_flight[i];
     }
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/identity.h"
 #include "shim/log.h"
 #include "shim/pool/ledger.h"
 #include "shim/private.h"
@@ -22,15 +23,6 @@
 struct key_line {
     _Atomic unsigned holders; /* the file is one of them */
     char *text;
-};
-
-/* By what a file is told from the one that it was. */
-struct identity {
-    int error; /* why there is none; 0: the rest is there */
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, changed;
 };
 
 /* Read and written under the lock, but for the pointers, which are constant. */
@@ -66,30 +58,10 @@ static void watch_forks(void) {
     pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-static bool same_time(struct timespec a, struct timespec b) {
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool same(const struct identity *a, const struct identity *b) {
-    return a->error == b->error && a->device == b->device && a->inode == b->inode &&
-           a->size == b->size && same_time(a->modified, b->modified) &&
-           same_time(a->changed, b->changed);
-}
-
-static struct identity identify(int result, const struct stat *status) {
-    if (result != 0)
-        return (struct identity){.error = errno};
-    return (struct identity){.device = status->st_dev,
-                             .inode = status->st_ino,
-                             .size = status->st_size,
-                             .modified = status->st_mtim,
-                             .changed = status->st_ctim};
-}
-
 static struct identity look(const struct key_file *file) {
     struct stat status;
     int flags = file->handed ? AT_SYMLINK_NOFOLLOW : 0;
-    return identify(fstatat(AT_FDCWD, file->path, &status, flags), &status);
+    return identity_of(fstatat(AT_FDCWD, file->path, &status, flags), &status);
 }
 
 /* strerror() would load the program's message catalogues. */
@@ -145,11 +117,11 @@ static const char *read_file(struct key_file *file, char *key) {
     if (fstat(fd, &before) == 0) {
         problem = file->handed && !private_is(&before, S_IFREG) ? "it is not this user's alone"
                                                                 : read_all(fd, key);
-        struct identity now = identify(fstat(fd, &after), &after);
-        file->seen = identify(0, &before);
+        struct identity now = identity_of(fstat(fd, &after), &after);
+        file->seen = identity_of(0, &before);
         /* what is read twice without being written to, such as a pipe, may be empty then */
-        file->doubtful =
-            S_ISREG(before.st_mode) && (!same(&now, &file->seen) || is_fresh(before.st_ctim));
+        file->doubtful = S_ISREG(before.st_mode) &&
+                         (!identity_same(&now, &file->seen) || is_fresh(before.st_ctim));
     }
     close(fd);
     return problem;
@@ -209,7 +181,7 @@ static struct finding read_again(struct key_file *file, const struct identity *n
         explicit_bzero(key, CREDENTIALS_KEY_MAX + 2);
     }
     free(key);
-    return (struct finding){!same(&last, &file->seen), problem, file->line != NULL};
+    return (struct finding){!identity_same(&last, &file->seen), problem, file->line != NULL};
 }
 
 static void tell(const struct key_file *file, struct finding finding) {
@@ -235,7 +207,7 @@ struct key_use key_take_file(struct key_file *file) {
     struct finding finding = {0};
     struct identity now = look(file);
     pthread_mutex_lock(&lock);
-    if (file->doubtful || !same(&now, &file->seen))
+    if (file->doubtful || !identity_same(&now, &file->seen))
         finding = read_again(file, &now);
     struct key_line *line = file->line;
     if (line)

@@ -322,15 +322,15 @@ static unsigned in_flight(struct ledger *ledger, struct ledger_slot *slot, uint6
 Test(ledger, counts_the_claims_of_the_living) {
     struct ledger *ledger = opened();
     struct ledger_slot *slot = ledger_slot(ledger, key_of("busy"));
-    uint64_t now = 100 * SECOND;
-    int ready[2], status, own = ledger_claim(ledger, slot);
+    uint64_t now = ledger_now();
+    int ready[2], status, own = ledger_claim(ledger, slot, now);
     char byte;
     cr_assert_geq(own, 0);
     cr_assert_eq(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {
         for (int i = 0; i < 5; i++)
-            if (ledger_claim(ledger, slot) < 0)
+            if (ledger_claim(ledger, slot, now) < 0)
                 _exit(1);
         if (write(ready[1], "", 1) == 1)
             for (;;)
@@ -353,14 +353,15 @@ Test(ledger, counts_the_claims_of_the_living) {
 
 Test(ledger, claims_end_with_their_table) {
     struct ledger *ledger = ledger_open(NULL);
+    uint64_t now = ledger_now();
     struct ledger_slot *a = ledger_slot(ledger, 1), *b = ledger_slot(ledger, 2), foreign = {0};
     for (int i = 0; i < LEDGER_CLAIMS; i++)
-        cr_assert_geq(ledger_claim(ledger, i % 4 ? a : b), 0);
-    cr_expect_eq(ledger_claim(ledger, a), -1);
-    cr_expect_eq(ledger_claim(ledger, &foreign), -1, "a slot of somebody else's");
-    cr_expect_eq(in_flight(ledger, a, SECOND), LEDGER_CLAIMS / 4 * 3);
-    cr_expect_eq(in_flight(ledger, b, SECOND), LEDGER_CLAIMS / 4);
-    cr_expect_eq(in_flight(ledger, &foreign, SECOND), 0);
+        cr_assert_geq(ledger_claim(ledger, i % 4 ? a : b, now), 0);
+    cr_expect_eq(ledger_claim(ledger, a, now), -1);
+    cr_expect_eq(ledger_claim(ledger, &foreign, now), -1, "a slot of somebody else's");
+    cr_expect_eq(in_flight(ledger, a, now), LEDGER_CLAIMS / 4 * 3);
+    cr_expect_eq(in_flight(ledger, b, now), LEDGER_CLAIMS / 4);
+    cr_expect_eq(in_flight(ledger, &foreign, now), 0);
     ledger_close(ledger);
 }
 
@@ -378,11 +379,11 @@ static void use_pool(struct pool *pool, int count, uint64_t now, uint64_t random
     pool_soonest(pool, 0, now);
     if (chosen < 0)
         return;
-    int claim = pool_begin(pool, chosen);
+    int claim = pool_begin(pool, chosen, now);
     cr_assert(claim >= -1 && claim < LEDGER_CLAIMS);
     pool_end(pool, claim);
-    pool_succeeded(pool, &turn, chosen, now);
-    cr_assert_geq(pool_failed(pool, &turn, chosen, 429, true, SECOND, now), SECOND);
+    pool_succeeded(pool, &turn, chosen, 200, now);
+    cr_assert_geq(pool_failed(pool, &turn, chosen, 429, POOL_AT_ONCE, SECOND, now), SECOND);
 }
 
 Test(ledger, any_bytes_in_it_do_no_harm) {
@@ -433,7 +434,7 @@ Test(ledger, a_full_table_leaves_the_pool_its_own_state) {
     struct pool_turn turn = {0};
     int first = pool_choose(pool, &turn, SECOND, 0);
     cr_assert_geq(first, 0);
-    cr_expect_eq(pool_failed(pool, &turn, first, 429, true, SECOND, SECOND), SECOND);
+    cr_expect_eq(pool_failed(pool, &turn, first, 429, POOL_AT_ONCE, SECOND, SECOND), SECOND);
     cr_expect_eq(pool_choose(pool, &turn, SECOND, 0), 1 - first);
     cr_expect_eq(pool_cooling(pool, 1 - first, SECOND, NULL), 0);
     pool_free(pool);

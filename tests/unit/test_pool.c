@@ -195,7 +195,7 @@ Test(pool, has_another_counts_the_spent_ones) {
     start_world(&w);
     struct pool_turn turn = {0};
     cr_assert_eq(pool_choose(w.pool, &turn, NOW, 0), 0);
-    cr_assert_eq(pool_failed(w.pool, &turn, 0, 500, false, SECOND, NOW), 0);
+    cr_assert_eq(pool_failed(w.pool, &turn, 0, 500, 0, SECOND, NOW), 0);
     cr_assert_eq(pool_choose(w.pool, &turn, NOW, 0), 1);
     cr_expect(pool_has_another(w.pool, &turn, 1, NOW));
     close_world(&w);
@@ -214,7 +214,7 @@ Test(pool, ends_a_transfer_in_which_nothing_ever_cools) {
             order[n] = backend;
         n++;
         chosen[backend]++;
-        pool_failed(w.pool, &turn, backend, 503, false, SECOND, NOW);
+        pool_failed(w.pool, &turn, backend, 503, 0, SECOND, NOW);
     }
     cr_expect_eq(n, 3 * POOL_ATTEMPTS);
     for (int i = 0; i < 3; i++) {
@@ -231,7 +231,7 @@ Test(pool, retry_after_zero_is_bounded) {
     struct pool_turn turn = {0};
     int backend, attempts = 0;
     while ((backend = pool_choose(w.pool, &turn, NOW, 0)) >= 0 && attempts < 100) {
-        cr_assert_eq(pool_failed(w.pool, &turn, backend, 429, true, 0, NOW), 0);
+        cr_assert_eq(pool_failed(w.pool, &turn, backend, 429, POOL_AT_ONCE, 0, NOW), 0);
         attempts++;
     }
     cr_expect_eq(attempts, 2 * POOL_ATTEMPTS);
@@ -252,12 +252,12 @@ Test(pool, a_later_deadline_stands) {
         bool later = now + cooldown > latest;
         expected = later ? why : expected;
         latest = later ? now + cooldown : latest;
-        left = pool_failed(w.pool, &turn, 0, why, true, cooldown, now);
+        left = pool_failed(w.pool, &turn, 0, why, POOL_AT_ONCE, cooldown, now);
         cr_assert_eq(left, latest > now ? latest - now : 0);
         cr_assert_eq(pool_cooling(w.pool, 0, now, &reason), left);
         cr_assert_eq(reason, expected);
         if (below(&seed, 4) == 0) /* an answer to an older attempt ends no cooldown */
-            cr_assert_eq(pool_succeeded(w.pool, &turn, 0, now), left == 0);
+            cr_assert_eq(pool_succeeded(w.pool, &turn, 0, 200, now), left == 0);
         if (left == 0)
             latest = 0;
         cr_assert_eq(pool_cooling(w.pool, 0, now, NULL), left);
@@ -273,7 +273,7 @@ Test(pool, is_tried_by_one_after_a_cooldown) {
     start_world(&w);
     struct pool_turn turn = {0}, other = {0}, third = {0};
     uint64_t then = NOW + SECOND;
-    pool_failed(w.pool, &turn, 0, 429, true, SECOND, NOW);
+    pool_failed(w.pool, &turn, 0, 429, POOL_AT_ONCE, SECOND, NOW);
     cr_expect_eq(pool_choose(w.pool, &other, then, 0), 0, "the first to come tries it");
     cr_expect_eq(pool_choose(w.pool, &third, then, 0), -1, "nobody else does");
     cr_expect_eq(pool_choose(w.pool, &other, then, 0), 0, "the first may go on");
@@ -281,7 +281,7 @@ Test(pool, is_tried_by_one_after_a_cooldown) {
     cr_expect_eq(pool_choose(w.pool, &third, then + 5 * SECOND, 0), 0, "a lease runs out");
     pool_give_up(w.pool, &third, 0);
     cr_expect_eq(pool_choose(w.pool, &turn, then, 0), 0, "it was given up");
-    cr_expect(pool_succeeded(w.pool, &turn, 0, then));
+    cr_expect(pool_succeeded(w.pool, &turn, 0, 200, then));
     memset(&third, 0, sizeof third);
     memset(&other, 0, sizeof other);
     cr_expect_eq(pool_choose(w.pool, &third, then, 0), 0);
@@ -295,15 +295,15 @@ Test(pool, cools_after_enough_failures_in_a_row) {
     w.endpoint.failure_threshold = 3;
     start_world(&w);
     struct pool_turn turn = {0};
-    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, false, SECOND, NOW), 0);
-    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, false, SECOND, NOW), 0);
-    cr_expect_not(pool_succeeded(w.pool, &turn, 0, NOW), "it never cooled");
-    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, false, SECOND, NOW), 0);
-    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, false, SECOND, NOW), 0);
-    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, false, SECOND, NOW), SECOND);
-    cr_expect_not(pool_succeeded(w.pool, &turn, 0, NOW + SECOND - 1));
-    cr_expect(pool_succeeded(w.pool, &turn, 0, NOW + SECOND));
-    cr_expect_not(pool_succeeded(w.pool, &turn, 0, NOW + SECOND), "it recovers once");
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, 0, SECOND, NOW), 0);
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, 0, SECOND, NOW), 0);
+    cr_expect_not(pool_succeeded(w.pool, &turn, 0, 200, NOW), "it never cooled");
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, 0, SECOND, NOW), 0);
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, 0, SECOND, NOW), 0);
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, 500, 0, SECOND, NOW), SECOND);
+    cr_expect_not(pool_succeeded(w.pool, &turn, 0, 200, NOW + SECOND - 1));
+    cr_expect(pool_succeeded(w.pool, &turn, 0, 200, NOW + SECOND));
+    cr_expect_not(pool_succeeded(w.pool, &turn, 0, 200, NOW + SECOND), "it recovers once");
     close_world(&w);
 }
 
@@ -313,7 +313,7 @@ Test(pool, the_longest_cooldown_of_the_settings_is_one) {
     open_world(&w, 1, NULL);
     start_world(&w);
     struct pool_turn turn = {0};
-    cr_expect_eq(pool_failed(w.pool, &turn, 0, 429, true, day, NOW), day);
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, 429, POOL_AT_ONCE, day, NOW), day);
     cr_expect_eq(pool_soonest(w.pool, 0, NOW), day);
     cr_expect_eq(pool_soonest(w.pool, 0, NOW + day - 1), 1);
     cr_expect_eq(pool_soonest(w.pool, 0, NOW + day), 0);
@@ -393,7 +393,7 @@ static void fail_often(unsigned number, void *memory) {
     for (unsigned i = 0; i < 5000; i++) {
         struct pool_turn turn = {0};
         uint64_t cooldown = next_random(&seed) % (1000 * SECOND), seen = atomic_load(&test->latest);
-        if (pool_failed(own.pool, &turn, 0, 429, true, cooldown, NOW) < cooldown)
+        if (pool_failed(own.pool, &turn, 0, 429, POOL_AT_ONCE, cooldown, NOW) < cooldown)
             _exit(1);
         while (cooldown > seen && !atomic_compare_exchange_weak(&test->latest, &seen, cooldown))
             ;
@@ -440,7 +440,7 @@ static void claim_and_die(unsigned number, void *memory) {
     struct world own;
     open_uneven(&own, test->directory);
     own.endpoint.strategy = STRATEGY_LEAST_BUSY;
-    if (pool_begin(own.pool, (int)number) < 0)
+    if (pool_begin(own.pool, (int)number, ledger_now()) < 0)
         _exit(1);
 }
 
@@ -455,9 +455,9 @@ Test(pool, leaves_errno_alone) {
     int chosen = pool_choose(w->pool, &turn, NOW, 0);
     cr_expect_eq(errno, EXDEV, "after a choice: %d", errno);
     errno = EXDEV;
-    pool_end(w->pool, pool_begin(w->pool, chosen));
-    pool_failed(w->pool, &turn, chosen, 429, true, SECOND, NOW);
-    pool_succeeded(w->pool, &turn, chosen, NOW);
+    pool_end(w->pool, pool_begin(w->pool, chosen, NOW));
+    pool_failed(w->pool, &turn, chosen, 429, POOL_AT_ONCE, SECOND, NOW);
+    pool_succeeded(w->pool, &turn, chosen, 200, NOW);
     cr_expect_eq(errno, EXDEV);
     close_world(w);
     end_shared_test(test);
@@ -491,7 +491,7 @@ Test(pool, least_busy_spreads_by_weight) {
         struct pool_turn turn = {0};
         int chosen = pool_choose(w.pool, &turn, NOW, (uint64_t)i << 32);
         picks[chosen]++;
-        claims[i] = pool_begin(w.pool, chosen);
+        claims[i] = pool_begin(w.pool, chosen, ledger_now());
         cr_assert_geq(claims[i], 0);
     }
     for (unsigned i = 0; i < 5; i++)
