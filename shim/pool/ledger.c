@@ -17,6 +17,7 @@
 
 #define LAYOUT 3
 #define NAME   "ledger"
+#define UNBORN "ledger.new" /* what is being made; by the holder of the lock alone */
 static const char magic[8] = "spillway";
 
 struct header {
@@ -82,22 +83,16 @@ static struct shared *map(int fd) {
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Maps the file as it is, or NULL with *SEEN set to its inode if there is one of no use. */
-static struct shared *open_existing(int directory, ino_t *seen) {
-    *seen = 0;
+/* Maps the file as it is, or NULL if it is of no use. */
+static struct shared *open_existing(int directory) {
     int fd = openat(directory, NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat status;
-    if (fd < 0) {
-        if (fstatat(directory, NAME, &status, AT_SYMLINK_NOFOLLOW) == 0)
-            *seen = status.st_ino;
+    if (fd < 0)
         return NULL;
-    }
     struct shared *shared = NULL;
-    if (fstat(fd, &status) == 0) {
-        *seen = status.st_ino;
-        if (private_is(&status, S_IFREG) && status.st_size == (off_t)sizeof(struct shared))
-            shared = map(fd);
-    }
+    struct stat status;
+    if (fstat(fd, &status) == 0 && private_is(&status, S_IFREG) &&
+        status.st_size == (off_t)sizeof(struct shared))
+        shared = map(fd);
     close(fd);
     if (shared && !header_is_ours(&shared->header)) {
         munmap(shared, sizeof *shared);
@@ -106,11 +101,11 @@ static struct shared *open_existing(int directory, ino_t *seen) {
     return shared;
 }
 
-/* Makes a complete file under a name of its own, then gives it the real one if that is free. */
+/* Makes a complete file under another name, then gives it the real one. Whoever is killed here
+ * leaves at most what the next maker takes away first. */
 static bool create(int directory) {
-    char name[64];
-    snprintf(name, sizeof name, NAME ".%ld.%llx", (long)getpid(), (unsigned long long)ledger_now());
-    int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    unlinkat(directory, UNBORN, 0);
+    int fd = openat(directory, UNBORN, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
     struct header header;
@@ -119,8 +114,9 @@ static bool create(int directory) {
     /* blocks are reserved now: a write to a mapped hole of a full file system is a SIGBUS */
     bool made = posix_fallocate(fd, 0, (off_t)sizeof(struct shared)) == 0 &&
                 pwrite(fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
-                (linkat(directory, name, directory, NAME, 0) == 0 || errno == EEXIST);
-    unlinkat(directory, name, 0);
+                renameat(directory, UNBORN, directory, NAME) == 0;
+    if (!made)
+        unlinkat(directory, UNBORN, 0);
     close(fd);
     return made;
 }
@@ -139,13 +135,8 @@ static bool lock_directory(int directory) {
 
 /* Makes the file, in place of one of no use. Under the lock nobody else does. */
 static struct shared *replace(int directory) {
-    ino_t seen;
-    struct shared *shared = open_existing(directory, &seen);
-    if (shared)
-        return shared;
-    if (seen)
-        unlinkat(directory, NAME, 0);
-    return create(directory) ? open_existing(directory, &seen) : NULL;
+    struct shared *shared = open_existing(directory);
+    return !shared && create(directory) ? open_existing(directory) : shared;
 }
 
 static struct shared *open_shared(const char *path, const char **problem) {
@@ -154,11 +145,12 @@ static struct shared *open_shared(const char *path, const char **problem) {
         *problem = "the state directory can't be had, or is not this user's alone (mode 0700)";
         return NULL;
     }
-    ino_t seen;
-    struct shared *shared = open_existing(directory, &seen);
-    if (!shared && lock_directory(directory))
+    struct shared *shared = open_existing(directory);
+    if (!shared && lock_directory(directory)) {
         shared = replace(directory);
-    close(directory); /* and with it the lock */
+        flock(directory, LOCK_UN); /* a child that was forked meanwhile has the directory, too */
+    }
+    close(directory);
     if (!shared)
         *problem = "the ledger's file can't be made in the state directory";
     return shared;
@@ -260,7 +252,9 @@ uint64_t ledger_mark(uint64_t now) {
 
 uint64_t ledger_mark_time(uint64_t mark, uint64_t now) {
     uint64_t time = (mark >> SLOT_BITS & TIME_MASK) * EIGHTH;
-    return time <= now ? time : 0;
+    if (time <= now)
+        return time;
+    return time - now < LEDGER_AHEAD ? now : 0;
 }
 
 static pid_t pid_of(uint64_t mark) {
@@ -271,48 +265,113 @@ bool ledger_is_mine(uint64_t mark) {
     return mark && (uint64_t)pid_of(mark) == pid_here();
 }
 
-/* When the process PID began, CLOCK_BOOTTIME in ns; 0 if that can't be told. */
-static uint64_t start_of(pid_t pid) {
+/* A process that was looked up. */
+struct process {
+    pid_t pid;      /* 0: none yet */
+    bool there;     /* it can still give back what it took */
+    uint64_t start; /* CLOCK_BOOTTIME in ns; 0 if that can't be told */
+};
+
+/* The word at PLACE of TEXT, the first is 0; "" if there are not so many. */
+static const char *word_at(const char *text, int place) {
+    for (; place > 0 && *text; place--) {
+        text += strcspn(text, " ");
+        text += *text == ' ';
+    }
+    return text;
+}
+
+/* Of what is behind the name in /proc/PID/stat, see proc(5). A zombie is dead, but for one whose
+ * main thread alone has ended. */
+static void judge(struct process *process, const char *text) {
+    char state = *text;
+    uint64_t threads = strtoull(word_at(text, 17), NULL, 10);
+    uint64_t ticks = strtoull(word_at(text, 19), NULL, 10);
+    long per_second = sysconf(_SC_CLK_TCK);
+    process->there = state != 'X' && (state != 'Z' || threads > 1);
+    if (per_second > 0)
+        process->start = ticks * (1000000000u / (unsigned long)per_second);
+}
+
+static struct process look_up(pid_t pid) {
+    struct process process = {.pid = pid};
     char path[32], text[1024];
+    if (pid <= 0 || kill(pid, 0) != 0) /* EPERM: another user's by now */
+        return process;
+    process.there = true;
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
+        return process;
     ssize_t length = read(fd, text, sizeof text - 1);
     close(fd);
     text[length > 0 ? length : 0] = '\0';
-    /* proc(5): the name in parentheses may hold anything; the start is the 20th word behind it */
-    const char *at = strrchr(text, ')');
-    for (int word = 0; at && word < 20; word++)
-        at = strchr(at + 1, ' ');
-    long ticks = sysconf(_SC_CLK_TCK);
-    return at && ticks > 0 ? strtoull(at + 1, NULL, 10) * (1000000000u / (unsigned long)ticks) : 0;
+    const char *name_end = strrchr(text, ')'); /* the name in parentheses may hold anything */
+    if (name_end && name_end[1] == ' ')
+        judge(&process, name_end + 2);
+    return process;
 }
 
 /* Numbers of processes are given again; that takes a while. */
 #define SETTLED 60000000000u
 
-bool ledger_lives(uint64_t mark, uint64_t now) {
-    pid_t pid = pid_of(mark);
+/* Whether PROCESS made MARK, rather than an earlier one of the same number, and lives. */
+static bool is_of(uint64_t mark, const struct process *process, uint64_t now) {
     uint64_t made = ledger_mark_time(mark, now);
-    if (pid <= 0 || !made)
-        return false;
+    return made && process->there &&
+           (now - made < SETTLED || process->start <= made + 1000000000u);
+}
+
+bool ledger_lives(uint64_t mark, uint64_t now) {
     int saved = errno;
-    bool lives = kill(pid, 0) == 0 && /* EPERM: another user's by now */
-                 (now - made < SETTLED || start_of(pid) <= made + 1000000000u);
+    struct process process = look_up(pid_of(mark));
     errno = saved;
-    return lives;
+    return is_of(mark, &process, now);
+}
+
+/*
+ * Clears the claims of the dead, and lowers `top` to what is left. A claim that is made meanwhile
+ * raises it, or is seen here: one of the two comes second.
+ */
+static void sweep(struct shared *shared, uint64_t now) {
+    uint32_t top = atomic_load(&shared->header.top), used = 0;
+    struct process process = {0};
+    int saved = errno;
+    for (unsigned i = 0; i < LEDGER_CLAIMS; i++) {
+        uint64_t claim = atomic_load_explicit(&shared->claims[i], memory_order_relaxed);
+        if (claim && (!process.pid || process.pid != pid_of(claim)))
+            process = look_up(pid_of(claim));
+        if (claim && !is_of(claim, &process, now) &&
+            atomic_compare_exchange_strong(&shared->claims[i], &claim, 0))
+            claim = 0;
+        used = claim ? i + 1 : used;
+    }
+    errno = saved;
+    if (!atomic_compare_exchange_strong(&shared->header.top, &top, used))
+        return;
+    for (unsigned i = used; i < LEDGER_CLAIMS; i++)
+        if (atomic_load(&shared->claims[i]))
+            used = i + 1;
+    for (top = atomic_load(&shared->header.top); top < used;)
+        if (atomic_compare_exchange_weak(&shared->header.top, &top, used))
+            break;
+}
+
+/* The same, if nobody has done it for a second. Returns whether it was done. */
+static bool sweep_in_time(struct shared *shared, uint64_t now) {
+    uint64_t swept = atomic_load(&shared->header.swept);
+    if ((swept <= now && now - swept < 1000000000u) ||
+        !atomic_compare_exchange_strong(&shared->header.swept, &swept, now))
+        return false;
+    sweep(shared, now);
+    return true;
 }
 
 /* Where this thread found a place last: mostly it is free again. */
 static __thread unsigned last_place;
 
-int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot, uint64_t now) {
-    struct shared *shared = ledger->shared;
-    uint32_t number = slot_number(ledger, slot);
-    if (!number)
-        return -1;
-    uint64_t claim = ledger_mark(now) | number;
+/* Puts CLAIM into a free place, which it returns; -1 if there is none. */
+static int take_place(struct shared *shared, uint64_t claim) {
     for (unsigned i = 0; i <= LEDGER_CLAIMS; i++) {
         unsigned at = i ? i - 1 : last_place;
         uint64_t free_claim = 0;
@@ -328,9 +387,22 @@ int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot, uint64_t
     return -1;
 }
 
+int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot, uint64_t now) {
+    uint32_t number = slot_number(ledger, slot);
+    if (!number)
+        return -1;
+    uint64_t claim = ledger_mark(now) | number;
+    int place = take_place(ledger->shared, claim);
+    return place < 0 && sweep_in_time(ledger->shared, now) ? take_place(ledger->shared, claim)
+                                                           : place;
+}
+
 void ledger_release(struct ledger *ledger, int claim) {
-    if (claim >= 0)
-        atomic_store_explicit(&ledger->shared->claims[claim], 0, memory_order_release);
+    if (claim < 0)
+        return;
+    _Atomic uint64_t *place = &ledger->shared->claims[claim];
+    if (ledger_is_mine(atomic_load_explicit(place, memory_order_relaxed)))
+        atomic_store_explicit(place, 0, memory_order_release);
 }
 
 /* How many places may hold claims. Any value may stand in the file. */
@@ -339,36 +411,10 @@ static unsigned places(const struct shared *shared) {
     return top < LEDGER_CLAIMS ? top : LEDGER_CLAIMS;
 }
 
-/*
- * Clears the claims of the dead, and lowers `top` to what is left. A claim that is made meanwhile
- * raises it, or is seen here: one of the two comes second.
- */
-static void sweep(struct shared *shared, uint64_t now) {
-    uint32_t top = atomic_load(&shared->header.top), used = 0;
-    for (unsigned i = 0; i < LEDGER_CLAIMS; i++) {
-        uint64_t claim = atomic_load_explicit(&shared->claims[i], memory_order_relaxed);
-        if (claim && !ledger_lives(claim, now) &&
-            atomic_compare_exchange_strong(&shared->claims[i], &claim, 0))
-            claim = 0;
-        used = claim ? i + 1 : used;
-    }
-    if (!atomic_compare_exchange_strong(&shared->header.top, &top, used))
-        return;
-    for (unsigned i = used; i < LEDGER_CLAIMS; i++)
-        if (atomic_load(&shared->claims[i]))
-            used = i + 1;
-    for (top = atomic_load(&shared->header.top); top < used;)
-        if (atomic_compare_exchange_weak(&shared->header.top, &top, used))
-            break;
-}
-
 void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, unsigned n,
                       uint64_t now, unsigned *counts) {
     struct shared *shared = ledger->shared;
-    uint64_t swept = atomic_load(&shared->header.swept);
-    if ((swept > now || now - swept >= 1000000000u) &&
-        atomic_compare_exchange_strong(&shared->header.swept, &swept, now))
-        sweep(shared, now);
+    sweep_in_time(shared, now);
     uint32_t numbers[LEDGER_SLOTS];
     if (n > LEDGER_SLOTS)
         n = LEDGER_SLOTS;

@@ -78,7 +78,8 @@ uint64_t ledger_key(const char *a, const char *b, const char *c);
 /*
  * Notes that an attempt of this process runs on SLOT since NOW. Returns a claim to hand to
  * ledger_release, or -1 if the table is full (the attempt then doesn't count). A claim of a
- * process that died is cleared by the others. Thread- and process-safe.
+ * process that died is cleared by the others. A child of this process can't release it.
+ * Thread- and process-safe.
  */
 int ledger_claim(struct ledger *ledger, const struct ledger_slot *slot, uint64_t now);
 void ledger_release(struct ledger *ledger, int claim);
@@ -92,10 +93,12 @@ void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, u
 
 /*
  * A mark of this process at NOW, never 0: its process number and the time in eighths of a second.
- * Whether the process that made a mark still lives (not one that has got its number since) says
- * ledger_lives; false for what is no mark. When the mark was made says ledger_mark_time, in ns, 0
- * for a time that is yet to come.
+ * Whether the process that made a mark still lives (not one that has got its number since, and not
+ * as a zombie) says ledger_lives, with system calls; false for what is no mark. When the mark was
+ * made says ledger_mark_time, in ns: NOW if that is up to LEDGER_AHEAD after NOW, since the clock is
+ * read before the ledger is, and 0 for a later time.
  */
+#define LEDGER_AHEAD 60000000000u
 uint64_t ledger_mark(uint64_t now);
 bool ledger_lives(uint64_t mark, uint64_t now);
 uint64_t ledger_mark_time(uint64_t mark, uint64_t now);

@@ -278,6 +278,37 @@ Test(ledger, processes_that_replace_it_at_once_share_it) {
     }
 }
 
+static unsigned count_files(void) {
+    unsigned count = 0;
+    DIR *handle = opendir(directory);
+    cr_assert_not_null(handle);
+    for (const struct dirent *entry; (entry = readdir(handle));)
+        count += entry->d_name[0] != '.';
+    closedir(handle);
+    return count;
+}
+
+/* Wherever its maker is killed, the next one finds, or makes, a whole one and nothing else. */
+Test(ledger, a_maker_that_is_killed_leaves_nothing) {
+    uint64_t seed = 17;
+    int status;
+    for (unsigned round = 0; round < 400; round++) {
+        unlink(file);
+        uint64_t end = ledger_now() + 200000 + next_random(&seed) % 1500000;
+        pid_t child = fork();
+        if (child == 0) {
+            ledger_open(directory);
+            _exit(0);
+        }
+        while (ledger_now() < end)
+            ;
+        kill(child, SIGKILL);
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        ledger_close(opened());
+        cr_assert_eq(count_files(), 1, "round %u", round);
+    }
+}
+
 Test(ledger, slots_are_found_by_their_key) {
     struct ledger *ledger = opened();
     struct ledger_slot *slots[LEDGER_SLOTS];
@@ -348,6 +379,77 @@ Test(ledger, counts_the_claims_of_the_living) {
     cr_expect_eq(in_flight(ledger, slot, now + 6 * SECOND), 0);
     close(ready[0]);
     close(ready[1]);
+    ledger_close(ledger);
+}
+
+/* Times are kept in eighths of a second; who reads the clock first may be the second to use it. */
+Test(ledger, keeps_a_claim_that_is_younger_than_who_looks) {
+    struct ledger *ledger = opened();
+    struct ledger_slot *slot = ledger_slot(ledger, key_of("busy"));
+    uint64_t now = ledger_now() / SECOND * SECOND;
+    uint64_t mark = ledger_mark(now);
+    cr_expect(ledger_lives(mark, now - 1));
+    cr_expect(ledger_lives(mark, now - SECOND));
+    cr_expect_not(ledger_lives(ledger_mark(now + 3600 * SECOND), now));
+    cr_assert_geq(ledger_claim(ledger, slot, now), 0);
+    cr_expect_eq(in_flight(ledger, slot, now - 1), 1);
+    ledger_close(ledger);
+}
+
+/* A killed process is there, in a way, until its parent has asked what became of it. */
+Test(ledger, does_not_count_the_claims_of_zombies) {
+    struct ledger *ledger = opened();
+    struct ledger_slot *slot = ledger_slot(ledger, key_of("busy"));
+    uint64_t now = ledger_now();
+    siginfo_t info;
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        ledger_claim(ledger, slot, now);
+        for (;;)
+            raise(SIGKILL);
+    }
+    cr_assert_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    cr_expect_eq(in_flight(ledger, slot, now), 0);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    ledger_close(ledger);
+}
+
+/* A child may clean up handles that its parent still uses. */
+Test(ledger, a_child_does_not_release_its_parents_claim) {
+    struct ledger *ledger = opened();
+    struct ledger_slot *slot = ledger_slot(ledger, key_of("busy"));
+    uint64_t now = ledger_now();
+    int status, claim = ledger_claim(ledger, slot, now);
+    pid_t child = fork();
+    if (child == 0) {
+        ledger_release(ledger, claim);
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(in_flight(ledger, slot, now), 1);
+    ledger_release(ledger, claim);
+    cr_expect_eq(in_flight(ledger, slot, now), 0);
+    ledger_close(ledger);
+}
+
+/* Nobody may ask for the counts for days. */
+Test(ledger, a_table_full_of_the_dead_has_room) {
+    struct ledger *ledger = opened();
+    struct ledger_slot *slot = ledger_slot(ledger, key_of("busy"));
+    uint64_t now = ledger_now();
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 0; i < LEDGER_CLAIMS; i++)
+            if (ledger_claim(ledger, slot, now) < 0)
+                _exit(1);
+        _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    cr_expect_geq(ledger_claim(ledger, slot, now), 0);
+    cr_expect_eq(in_flight(ledger, slot, now), 1);
     ledger_close(ledger);
 }
 
