@@ -123,6 +123,16 @@ static bool probed_by_another(const struct pool *pool, const struct pool_turn *t
     return is_probed(pool, atomic_load_explicit(&slot->probing, memory_order_relaxed), now);
 }
 
+static void release_probe(struct pool *pool, struct pool_turn *turn, int backend) {
+    if (!(turn->probes & bit(backend)))
+        return;
+    /* after the lease it may be another's */
+    uint64_t probing = atomic_load_explicit(&pool->slots[backend]->probing, memory_order_relaxed);
+    if (ledger_is_mine(probing))
+        atomic_compare_exchange_strong(&pool->slots[backend]->probing, &probing, 0);
+    turn->probes &= ~bit(backend);
+}
+
 /*
  * Makes this transfer the one that tries the backend, if its cooldown has only just ended. False
  * if another was quicker. The claim is a lease: who holds it may hang, or die.
@@ -136,17 +146,11 @@ static bool claim_probe(struct pool *pool, struct pool_turn *turn, int backend, 
         !atomic_compare_exchange_strong(&slot->probing, &probing, ledger_mark(now)))
         return false;
     turn->probes |= bit(backend);
-    return true;
-}
-
-static void release_probe(struct pool *pool, struct pool_turn *turn, int backend) {
-    if (!(turn->probes & bit(backend)))
-        return;
-    /* after the lease it may be another's */
-    uint64_t probing = atomic_load_explicit(&pool->slots[backend]->probing, memory_order_relaxed);
-    if (ledger_is_mine(probing))
-        atomic_compare_exchange_strong(&pool->slots[backend]->probing, &probing, 0);
-    turn->probes &= ~bit(backend);
+    /* somebody may have tried it, and failed, since this transfer found that it does not cool */
+    if (!cooling(slot, now))
+        return true;
+    release_probe(pool, turn, backend);
+    return false;
 }
 
 static bool is_drained(const struct ledger_slot *slot) {

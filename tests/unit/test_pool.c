@@ -289,6 +289,20 @@ Test(pool, is_tried_by_one_after_a_cooldown) {
     close_world(&w);
 }
 
+/* Who read the clock first may be the second to choose. */
+Test(pool, is_tried_by_one_whoever_read_the_clock_first) {
+    static struct world w;
+    open_world(&w, 1, NULL);
+    w.endpoint.cooldown_ns = 5 * SECOND;
+    start_world(&w);
+    struct pool_turn turn = {0}, other = {0}, third = {0};
+    pool_failed(w.pool, &turn, 0, 429, POOL_AT_ONCE, SECOND / 2, NOW);
+    cr_expect_eq(pool_choose(w.pool, &other, NOW + SECOND, 0), 0);
+    cr_expect_eq(pool_choose(w.pool, &third, NOW + SECOND - 1, 0), -1);
+    cr_expect_eq(pool_choose(w.pool, &third, NOW + SECOND / 2, 0), -1);
+    close_world(&w);
+}
+
 Test(pool, cools_after_enough_failures_in_a_row) {
     static struct world w;
     open_world(&w, 1, NULL);
@@ -499,4 +513,40 @@ Test(pool, least_busy_spreads_by_weight) {
     for (unsigned i = 0; i < 17 * 4; i++)
         pool_end(w.pool, claims[i]);
     close_world(&w);
+}
+
+static void knock_often(unsigned number, void *memory) {
+    struct shared_test *test = memory;
+    struct world own;
+    (void)number;
+    open_uneven(&own, test->directory);
+    own.endpoint.max_cooldown_ns = 1000;
+    for (uint64_t now = ledger_now(), end = now + SECOND / 2; now < end; now = ledger_now()) {
+        struct pool_turn turn = {.barred = ~UINT64_C(1)};
+        if (pool_choose(own.pool, &turn, now, 0) < 0)
+            continue;
+        uint64_t failed = ledger_now();
+        if (turn.probes && atomic_exchange(&test->latest, failed + 1000) > now)
+            atomic_fetch_add(&test->picks[0], 1);
+        atomic_fetch_add(&test->picks[1], 1);
+        pool_failed(own.pool, &turn, 0, 503, 0, 1000, failed);
+    }
+}
+
+/* One may fail, and be gone again, between another's look at the backend and its claim. To look at
+ * the rest of the tier takes a while here: they are being tried. */
+Test(pool, nobody_tries_a_backend_that_has_just_failed_again) {
+    struct shared_test *test = shared_test();
+    struct world w;
+    open_uneven(&w, test->directory);
+    for (int i = 0; i < 5; i++) {
+        struct pool_turn turn = {.barred = ~(UINT64_C(1) << i)};
+        pool_failed(w.pool, &turn, i, 503, 0, 1, ledger_now());
+        cr_assert(i == 0 || pool_choose(w.pool, &turn, ledger_now(), 0) == i);
+    }
+    in_children(4, knock_often, test);
+    cr_expect_eq(test->picks[0], 0, "%u of %u attempts in a cooldown", test->picks[0],
+                 test->picks[1]);
+    close_world(&w);
+    end_shared_test(test);
 }
