@@ -318,8 +318,7 @@ static struct process look_up(pid_t pid) {
 /* Whether PROCESS made MARK, rather than an earlier one of the same number, and lives. */
 static bool is_of(uint64_t mark, const struct process *process, uint64_t now) {
     uint64_t made = ledger_mark_time(mark, now);
-    return made && process->there &&
-           (now - made < SETTLED || process->start <= made + 1000000000u);
+    return made && process->there && (now - made < SETTLED || process->start <= made + 1000000000u);
 }
 
 bool ledger_lives(uint64_t mark, uint64_t now) {

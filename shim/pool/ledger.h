@@ -95,8 +95,8 @@ void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, u
  * A mark of this process at NOW, never 0: its process number and the time in eighths of a second.
  * Whether the process that made a mark still lives (not one that has got its number since, and not
  * as a zombie) says ledger_lives, with system calls; false for what is no mark. When the mark was
- * made says ledger_mark_time, in ns: NOW if that is up to LEDGER_AHEAD after NOW, since the clock is
- * read before the ledger is, and 0 for a later time.
+ * made says ledger_mark_time, in ns: NOW if that is up to LEDGER_AHEAD after NOW, since the clock
+ * is read before the ledger is, and 0 for a later time.
  */
 #define LEDGER_AHEAD 60000000000u
 uint64_t ledger_mark(uint64_t now);
