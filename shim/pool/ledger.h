@@ -98,7 +98,7 @@ void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, u
  * made says ledger_mark_time, in ns: NOW if that is up to LEDGER_AHEAD after NOW, since the clock
  * is read before the ledger is, and 0 for a later time.
  */
-#define LEDGER_AHEAD 60000000000u
+#define LEDGER_AHEAD 60000000000u /* ns */
 uint64_t ledger_mark(uint64_t now);
 bool ledger_lives(uint64_t mark, uint64_t now);
 uint64_t ledger_mark_time(uint64_t mark, uint64_t now);
