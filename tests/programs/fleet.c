@@ -184,17 +184,20 @@ struct command {
     char **argv;
 };
 
+static pid_t start_by_vfork(char **argv) {
+    pid_t child = vfork();
+    if (child == 0) {
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    return child;
+}
+
 static int vfork_often(void *argument) {
     const struct command *command = argument;
     int result = 0;
-    for (long i = command->times; i > 0 && result == 0; i--) {
-        pid_t child = vfork();
-        if (child == 0) {
-            execvp(command->argv[0], command->argv);
-            _exit(127);
-        }
-        result = ended_well(child);
-    }
+    for (long i = command->times; i > 0 && result == 0; i--)
+        result = ended_well(start_by_vfork(command->argv));
     return result;
 }
 
