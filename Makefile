@@ -1,5 +1,6 @@
 # make                 build/libspillway.so and build/spillway
 # make SANITIZE=1      the same with AddressSanitizer and UBSan, in build/asan
+# make TSAN=1          the same with ThreadSanitizer, in build/tsan: see scripts/tsan
 # make unit            the unit tests of the chosen variant, as OUT/unit-tests
 # make lint            formatting, static analysis, every warning as an error
 # make install PREFIX=/usr/local DESTDIR=
@@ -9,6 +10,7 @@ LIBDIR   ?= $(PREFIX)/lib
 BINDIR   ?= $(PREFIX)/bin
 MANDIR   ?= $(PREFIX)/share/man
 SANITIZE ?=
+TSAN     ?=
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual \
             -Wstrict-prototypes -Wformat=2 -Wundef
@@ -20,6 +22,10 @@ ifdef SANITIZE
 OUT      := build/asan
 BASE     += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 LINK     := -fsanitize=address,undefined
+else ifdef TSAN
+OUT      := build/tsan
+BASE     += -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+LINK     := -fsanitize=thread
 else
 OUT      := build
 LINK     :=
@@ -57,6 +63,10 @@ HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/mime.c sh
 $(OUT)/unit-tests: $(call object,$(UNIT) $(CORE)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
                    $(filter-out $(OUT)/obj/shim/command/main.o,$(call object,$(COMMAND)))
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lcriterion -lm
+
+# What threads share, used by threads, without libcurl: for scripts/tsan.
+$(OUT)/shared: $(call object,tests/tsan/shared.c $(CORE))
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lpthread
 
 # Clients of libcurl for the integration tests: programs as users have them, so never sanitized.
 build/programs/%: tests/programs/%.c
