@@ -12,22 +12,26 @@ bool private_is(const struct stat *status, mode_t type) {
            (status->st_mode & 077) == 0;
 }
 
-int private_open_directory(const char *given) {
+int private_open_directory(const char *given, bool make) {
     char path[PATH_MAX];
     size_t length = strlen(given);
-    if (length >= sizeof path)
+    if (length >= sizeof path) {
+        errno = ENAMETOOLONG;
         return -1;
+    }
     memcpy(path, given, length + 1);
     while (length > 1 && path[length - 1] == '/')
         path[--length] = '\0'; /* behind a slash O_NOFOLLOW would not mean the link itself */
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
         return -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
     if (fd >= 0 && fstat(fd, &status) == 0 && private_is(&status, S_IFDIR))
         return fd;
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+        errno = EPERM;
+    }
     return -1;
 }
 

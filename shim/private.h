@@ -15,11 +15,11 @@
 bool private_is(const struct stat *status, mode_t type);
 
 /*
- * Opens the directory PATH, made too (mode 0700) if only its last component is missing. It must be
- * private_is, and not a symbolic link. Returns a file descriptor (O_CLOEXEC), or -1; errno is of no
- * use then.
+ * Opens the directory PATH, made too (mode 0700) if MAKE is set and only its last component is
+ * missing. It must be private_is, and not a symbolic link. Returns a file descriptor (O_CLOEXEC),
+ * or -1 with errno: ENOENT if there is none, EPERM if it is not private.
  */
-int private_open_directory(const char *path);
+int private_open_directory(const char *path, bool make);
 
 /*
  * Writes to PATH where that directory is, unless something else is said: $XDG_RUNTIME_DIR/spillway,

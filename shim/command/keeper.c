@@ -95,7 +95,7 @@ static bool make_directory_in(struct keeper *keeper, settings_lookup *lookup) {
     char base[PATH_MAX - 20];
     int fd = -1;
     if (private_default_directory(lookup, base, sizeof base))
-        fd = private_open_directory(base);
+        fd = private_open_directory(base, true);
     if (fd < 0)
         return false;
     close(fd);

@@ -78,21 +78,22 @@ static bool header_is_ours(const struct header *header) {
            memcmp(header->boot_id, want.boot_id, sizeof want.boot_id) == 0;
 }
 
-static struct shared *map(int fd) {
-    void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+static struct shared *map(int fd, int flags) {
+    void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, flags, fd, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Maps the file as it is, or NULL if it is of no use. */
-static struct shared *open_existing(int directory) {
-    int fd = openat(directory, NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+/* Maps the file as it is, with FLAGS, or NULL if it is of no use. */
+static struct shared *open_existing(int directory, int flags) {
+    int access = flags == MAP_SHARED ? O_RDWR : O_RDONLY;
+    int fd = openat(directory, NAME, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return NULL;
     struct shared *shared = NULL;
     struct stat status;
     if (fstat(fd, &status) == 0 && private_is(&status, S_IFREG) &&
         status.st_size == (off_t)sizeof(struct shared))
-        shared = map(fd);
+        shared = map(fd, flags);
     close(fd);
     if (shared && !header_is_ours(&shared->header)) {
         munmap(shared, sizeof *shared);
@@ -135,17 +136,20 @@ static bool lock_directory(int directory) {
 
 /* Makes the file, in place of one of no use. Under the lock nobody else does. */
 static struct shared *replace(int directory) {
-    struct shared *shared = open_existing(directory);
-    return !shared && create(directory) ? open_existing(directory) : shared;
+    struct shared *shared = open_existing(directory, MAP_SHARED);
+    return !shared && create(directory) ? open_existing(directory, MAP_SHARED) : shared;
 }
 
+static const char no_directory[] =
+    "the state directory can't be had, or is not this user's alone (mode 0700)";
+
 static struct shared *open_shared(const char *path, const char **problem) {
-    int directory = private_open_directory(path);
+    int directory = private_open_directory(path, true);
     if (directory < 0) {
-        *problem = "the state directory can't be had, or is not this user's alone (mode 0700)";
+        *problem = no_directory;
         return NULL;
     }
-    struct shared *shared = open_existing(directory);
+    struct shared *shared = open_existing(directory, MAP_SHARED);
     if (!shared && lock_directory(directory)) {
         shared = replace(directory);
         flock(directory, LOCK_UN); /* a child that was forked meanwhile has the directory, too */
@@ -156,12 +160,24 @@ static struct shared *open_shared(const char *path, const char **problem) {
     return shared;
 }
 
-struct ledger *ledger_open(const char *directory) {
+static struct shared *open_snapshot(const char *path, const char **problem) {
+    int directory = private_open_directory(path, false);
+    if (directory < 0) {
+        *problem = errno == ENOENT ? NULL : no_directory;
+        return NULL;
+    }
+    struct shared *shared = open_existing(directory, MAP_PRIVATE);
+    close(directory);
+    return shared;
+}
+
+static struct ledger *open_by(struct shared *(*open_at)(const char *, const char **),
+                              const char *directory) {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     if (!ledger)
         return NULL;
     if (directory)
-        ledger->shared = open_shared(directory, &ledger->problem);
+        ledger->shared = open_at(directory, &ledger->problem);
     if (!ledger->shared) {
         void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -172,6 +188,14 @@ struct ledger *ledger_open(const char *directory) {
         ledger->shared = memory;
     }
     return ledger;
+}
+
+struct ledger *ledger_open(const char *directory) {
+    return open_by(open_shared, directory);
+}
+
+struct ledger *ledger_peek(const char *directory) {
+    return open_by(open_snapshot, directory);
 }
 
 void ledger_close(struct ledger *ledger) {

@@ -63,6 +63,15 @@ const char *ledger_problem(const struct ledger *ledger);
  */
 struct ledger *ledger_open(const char *directory);
 
+/*
+ * What the ledger in DIRECTORY says at this moment, to look at: nothing is made or replaced, and
+ * what is written to it reaches nobody. It is all-zero if there is no directory, no file or one
+ * that ledger_open would replace; then, and after a write, it does not follow what others do, so
+ * that another look needs another call. ledger_problem tells of a directory that ledger_open would
+ * refuse. Keeps no file descriptor. Returns NULL only if memory ran out. errno is not preserved.
+ */
+struct ledger *ledger_peek(const char *directory);
+
 /* Unmaps LEDGER; NULL is allowed. */
 void ledger_close(struct ledger *ledger);
 

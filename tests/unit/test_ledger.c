@@ -542,3 +542,51 @@ Test(ledger, a_full_table_leaves_the_pool_its_own_state) {
     pool_free(pool);
     ledger_close(ledger);
 }
+
+static uint32_t peeked_status(void) {
+    struct ledger *ledger = ledger_peek(directory);
+    cr_assert_not_null(ledger);
+    cr_expect_null(ledger_problem(ledger), "%s", ledger_problem(ledger));
+    struct ledger_slot *slot = ledger_slot(ledger, key_of("a"));
+    uint32_t status = atomic_load(&slot->last_status);
+    atomic_store(&slot->last_status, 1); /* for nobody */
+    ledger_close(ledger);
+    return status;
+}
+
+Test(ledger, a_look_sees_and_changes_nothing) {
+    struct ledger *ledger = opened();
+    atomic_store(&ledger_slot(ledger, key_of("a"))->last_status, 429);
+    cr_expect_eq(peeked_status(), 429);
+    cr_expect_eq(peeked_status(), 429);
+    cr_expect_eq(atomic_load(&ledger_slot(ledger, key_of("a"))->last_status), 429);
+    ledger_close(ledger);
+}
+
+Test(ledger, a_look_makes_nothing) {
+    cr_expect_eq(peeked_status(), 0);
+    cr_expect_lt(access(file, F_OK), 0);
+    int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_expect_eq(write(fd, "precious", 8), 8);
+    close(fd);
+    cr_expect_eq(peeked_status(), 0);
+    struct stat status;
+    cr_expect(stat(file, &status) == 0 && status.st_size == 8, "the file was touched");
+    unlink(file);
+    rmdir(directory);
+    cr_expect_eq(peeked_status(), 0);
+    cr_expect_lt(access(directory, F_OK), 0);
+    cr_assert_eq(mkdir(directory, 0700), 0);
+}
+
+Test(ledger, a_look_at_a_foreign_directory_is_a_problem) {
+    cr_assert_eq(chmod(directory, 0755), 0);
+    struct ledger *ledger = ledger_peek(directory);
+    cr_assert_not_null(ledger);
+    cr_expect_not_null(ledger_problem(ledger));
+    ledger_close(ledger);
+    ledger = ledger_peek(NULL);
+    cr_assert_not_null(ledger);
+    cr_expect_null(ledger_problem(ledger));
+    ledger_close(ledger);
+}
