@@ -56,13 +56,13 @@ $(OUT)/libspillway.so: $(call object,$(CORE) $(CURL)) shim/libspillway.map
 	  -Wl,--version-script=shim/libspillway.map -o $@ $(call object,$(CORE) $(CURL)) -l:libyaml.a
 
 $(OUT)/spillway: $(call object,$(CORE) $(COMMAND))
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lm
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lncurses -ltinfo -lm
 
 # What the hooks call is tested in the runner; the hooks themselves only in programs that it starts.
 HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/mime.c shim/curl/dlopen.c)
 $(OUT)/unit-tests: $(call object,$(UNIT) $(CORE)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
                    $(filter-out $(OUT)/obj/shim/command/main.o,$(call object,$(COMMAND)))
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lcriterion -lm
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lncurses -ltinfo -lcriterion -lm
 
 # What threads share, used by threads, without libcurl: for scripts/tsan.
 $(OUT)/shared: $(call object,tests/tsan/shared.c $(CORE))

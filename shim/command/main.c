@@ -7,6 +7,7 @@
 #include "shim/command/doctor.h"
 #include "shim/command/mock.h"
 #include "shim/command/run.h"
+#include "shim/command/status.h"
 
 #define VERSION "0.1.0"
 
@@ -17,6 +18,7 @@ static const struct {
 } commands[] = {
     {"run", command_run, "run a program with its requests spread over backends"},
     {"check", command_check, "check the settings and show where requests would go"},
+    {"status", command_status, "show the live state of the backends"},
     {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };
