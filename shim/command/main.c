@@ -5,6 +5,7 @@
 #include "config/nearest.h"
 #include "shim/command/check.h"
 #include "shim/command/doctor.h"
+#include "shim/command/hand.h"
 #include "shim/command/mock.h"
 #include "shim/command/run.h"
 #include "shim/command/status.h"
@@ -19,6 +20,9 @@ static const struct {
     {"run", command_run, "run a program with its requests spread over backends"},
     {"check", command_check, "check the settings and show where requests would go"},
     {"status", command_status, "show the live state of the backends"},
+    {"reset", command_reset, "end cooldowns"},
+    {"drain", command_drain, "take backends out by hand"},
+    {"undrain", command_undrain, "put drained backends back"},
     {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };
