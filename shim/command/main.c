@@ -6,6 +6,7 @@
 #include "shim/command/check.h"
 #include "shim/command/doctor.h"
 #include "shim/command/hand.h"
+#include "shim/command/metrics.h"
 #include "shim/command/mock.h"
 #include "shim/command/run.h"
 #include "shim/command/status.h"
@@ -20,6 +21,7 @@ static const struct {
     {"run", command_run, "run a program with its requests spread over backends"},
     {"check", command_check, "check the settings and show where requests would go"},
     {"status", command_status, "show the live state of the backends"},
+    {"metrics", command_metrics, "print the live state for Prometheus"},
     {"reset", command_reset, "end cooldowns"},
     {"drain", command_drain, "take backends out by hand"},
     {"undrain", command_undrain, "put drained backends back"},
