@@ -158,7 +158,9 @@ const struct schema_key schema_keys[] = {
      .example = "failure_threshold: 3"},
     {IN_ENDPOINT(cooldown_ns), .name = "cooldown", .type = SCHEMA_DURATION, .maximum = 24 * HOUR,
      .preset = "10s",
-     .meaning = "How long a backend is left alone when its response names no time.",
+     .meaning =
+         "How long a backend is left alone when its response names no time. Then one request "
+         "tries it; if that fails too, the time doubles, up to max_cooldown.",
      .example = "cooldown: 30s"},
     {IN_ENDPOINT(max_cooldown_ns), .name = "max_cooldown", .type = SCHEMA_DURATION,
      .maximum = 24 * HOUR, .preset = "10m",
