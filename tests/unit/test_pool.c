@@ -550,3 +550,56 @@ Test(pool, nobody_tries_a_backend_that_has_just_failed_again) {
     close_world(&w);
     end_shared_test(test);
 }
+
+/* The ledger of DIRECTORY as it lies there, for free(). */
+static char *content(const char *directory, size_t *size) {
+    char path[64], *text = NULL;
+    FILE *memory = open_memstream(&text, size);
+    snprintf(path, sizeof path, "%s/ledger", directory);
+    FILE *file = fopen(path, "r");
+    cr_assert(file && memory);
+    for (int c; (c = getc(file)) != EOF;)
+        putc(c, memory);
+    fclose(file);
+    fclose(memory);
+    return text;
+}
+
+/* Two that cool, one that is tried, one that was drained; the last is what is left. */
+static void ask_around(struct pool *pool, bool is_left) {
+    struct pool_turn turn = {0};
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect_eq(pool_choose(pool, &turn, NOW + SECOND, i), is_left ? 4 : -1);
+    cr_expect_eq(pool_has_another(pool, &turn, -1, NOW + SECOND), false);
+    cr_expect_gt(pool_cooling(pool, 0, NOW + SECOND, NULL), 0);
+    pool_soonest(pool, 0, NOW + SECOND);
+}
+
+/* What many read should stay in all their caches. */
+Test(pool, who_passes_a_cooled_tier_writes_nothing) {
+    struct shared_test *test = shared_test();
+    static struct world w;
+    struct pool_turn turn = {0}, prober = {.barred = 27};
+    size_t size, size_after;
+    open_world(&w, 5, test->directory);
+    w.backends[4].priority = 1;
+    start_world(&w);
+    for (int i = 0; i < 3; i++)
+        pool_failed(w.pool, &turn, i, 429, POOL_AT_ONCE, i == 2 ? 1 : 100 * SECOND, NOW);
+    cr_assert_eq(pool_choose(w.pool, &prober, NOW + SECOND, 0), 2);
+    pool_drain(w.pool, 3, true);
+    for (unsigned round = 0; round < 8; round++) {
+        w.endpoint.strategy = (enum strategy)(round % 4);
+        if (round == 4)
+            pool_failed(w.pool, &turn, 4, 429, POOL_AT_ONCE, 100 * SECOND, NOW);
+        char *before = content(test->directory, &size);
+        ask_around(w.pool, round < 4);
+        char *after = content(test->directory, &size_after);
+        cr_assert_eq(size, size_after);
+        cr_expect_eq(memcmp(before, after, size), 0, "round %u", round);
+        free(before);
+        free(after);
+    }
+    close_world(&w);
+    end_shared_test(test);
+}
