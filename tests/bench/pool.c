@@ -80,7 +80,7 @@ static void unlock(void) {
 }
 
 static int choose_plainly(uint64_t now) {
-    int available[BACKENDS], count = 0;
+    int available[BACKENDS] = {0}, count = 0;
     for (int i = 0; i < BACKENDS; i++) {
         const struct plain_slot *slot = &memory->slots[i];
         if (slot->until <= now && !slot->probing && !slot->drained)

@@ -419,7 +419,7 @@ test_kills_leave_a_ledger_that_works() {
     BUILD=$BUILD assert_status 0 "$ROOT/scripts/soak" kills 60
 }
 
-# threads_and COMMAND...: with processes that have threads at work; all their requests succeed
+# all_succeed ARGUMENT...: of the worker, whose threads are at work meanwhile
 all_succeed() {
     start_mock first --script '429:retry-after=1,200'
     start_mock second
@@ -499,12 +499,9 @@ test_a_full_file_system() {
 
 # replace_settings: as editors do it; overwrite_settings: in place
 replace_settings() {
-    local old=settings.yaml
-    mv settings.yaml settings.old
-    "$@"
-    mv settings.yaml settings.new
-    mv settings.old "$old"
-    mv settings.new "$old"
+    mkdir -p next
+    T=$T/next "$@"
+    mv next/settings.yaml settings.yaml
     CHANGED=${EPOCHREALTIME/./}
 }
 
@@ -556,7 +553,7 @@ test_reload_of_backends_and_priorities() {
     end_workers
 }
 
-# with_key NAME
+# settings_with_key NAME: of an environment variable
 settings_with_key() {
     write_settings <<END
 endpoints:
@@ -647,7 +644,7 @@ test_a_bad_new_file_changes_nothing_and_is_told_once() {
     end_workers
 }
 
-# Two contents by turns, each half a second, so that each look finds another one.
+# Another content more often than it is looked for.
 test_sixty_four_threads_under_reload() {
     local i
     start_mock a
@@ -658,13 +655,17 @@ test_sixty_four_threads_under_reload() {
     within 20 "the first request" has_requests a 1
     for ((i = 0; i < 40; i++)); do
         kill -0 "$WORKER" 2>/dev/null || break
-        if [ $((i % 2)) = 0 ]; then settings -- "b 1" "a 2"; else settings "strategy: random" -- "a 1" "b 1" "b 2"; fi
-        mv settings.yaml settings.tmp && mv settings.tmp settings.yaml
+        if [ $((i % 2)) = 0 ]; then
+            replace_settings settings -- "b 1" "a 2"
+        else
+            replace_settings settings "strategy: random" -- "a 1" "b 1"
+        fi
         sleep 0.3
     done
     wait "$WORKER" || fail "status $?: $(cat w1.err)"
     assert_match '^answered=[1-9][0-9]* other=0$' "$(cat w1)"
     [ "$(grep -c event=reloaded log)" -ge 5 ] || fail "reloads: $(grep -c event=reloaded log)"
+    assert_equal 0 "$(complaints)" "lines about bad settings"
     assert_equal 0 "$(claims)" "claims that are left"
 }
 
