@@ -312,7 +312,7 @@ static uint64_t doubled(const struct pool *pool, uint64_t cooldown_ns, uint32_t 
     uint64_t longest = pool->endpoint->max_cooldown_ns;
     for (; n > 0 && cooldown_ns && cooldown_ns < longest; n--)
         cooldown_ns = cooldown_ns <= longest / 2 ? cooldown_ns * 2 : longest;
-    return cooldown_ns;
+    return longest && cooldown_ns > longest ? longest : cooldown_ns;
 }
 
 uint64_t pool_failed(struct pool *pool, struct pool_turn *turn, int backend, uint32_t reason,

@@ -185,7 +185,7 @@ struct command {
 };
 
 static pid_t start_by_vfork(char **argv) {
-    pid_t child = vfork();
+    pid_t child = vfork(); /* NOLINT: as programs do */
     if (child == 0) {
         execvp(argv[0], argv);
         _exit(127);

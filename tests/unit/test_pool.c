@@ -334,6 +334,17 @@ Test(pool, the_longest_cooldown_of_the_settings_is_one) {
     close_world(&w);
 }
 
+/* What a response names was limited where it was read. */
+Test(pool, the_settings_own_cooldown_has_their_maximum) {
+    static struct world w;
+    open_world(&w, 1, NULL);
+    w.endpoint.max_cooldown_ns = SECOND;
+    start_world(&w);
+    struct pool_turn turn = {0};
+    cr_expect_eq(pool_failed(w.pool, &turn, 0, REASON_CONNECT, 0, 10 * SECOND, NOW), SECOND);
+    close_world(&w);
+}
+
 Test(pool, names_its_reasons) {
     char text[12];
     cr_expect_str_eq(pool_reason_name(429, text), "429");
