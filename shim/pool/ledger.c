@@ -18,6 +18,7 @@
 #define LAYOUT 3
 #define NAME   "ledger"
 #define UNBORN "ledger.new" /* what is being made; by the holder of the lock alone */
+#define FULL   0x66756c6cu
 static const char magic[8] = "spillway";
 
 struct header {
@@ -27,6 +28,7 @@ struct header {
     char boot_id[48];
     _Alignas(64) _Atomic uint64_t swept; /* when dead processes' claims were last looked for */
     _Atomic uint32_t top;                /* no claim stands at this place or behind it */
+    _Atomic uint32_t full;               /* FULL: somebody has found no free slot */
 };
 
 struct shared {
@@ -69,11 +71,12 @@ static void write_header(struct header *header) {
     read_boot_id(header->boot_id, sizeof header->boot_id);
 }
 
-static bool header_is_ours(const struct header *header) {
+static bool is_usable(const struct header *header) {
     struct header want;
     memset(&want, 0, sizeof want);
     write_header(&want);
-    return memcmp(header->magic, want.magic, sizeof want.magic) == 0 &&
+    return atomic_load_explicit(&header->full, memory_order_relaxed) != FULL &&
+           memcmp(header->magic, want.magic, sizeof want.magic) == 0 &&
            header->layout == want.layout && header->size == want.size &&
            memcmp(header->boot_id, want.boot_id, sizeof want.boot_id) == 0;
 }
@@ -95,7 +98,7 @@ static struct shared *open_existing(int directory, int flags) {
         status.st_size == (off_t)sizeof(struct shared))
         shared = map(fd, flags);
     close(fd);
-    if (shared && !header_is_ours(&shared->header)) {
+    if (shared && !is_usable(&shared->header)) {
         munmap(shared, sizeof *shared);
         return NULL;
     }
@@ -225,6 +228,7 @@ struct ledger_slot *ledger_slot(struct ledger *ledger, uint64_t key) {
         if (atomic_compare_exchange_strong(&slot->key, &found, key) || found == key)
             return slot;
     }
+    atomic_store_explicit(&ledger->shared->header.full, FULL, memory_order_relaxed);
     return NULL;
 }
 

@@ -57,7 +57,7 @@ const char *ledger_problem(const struct ledger *ledger);
 /*
  * Opens, or makes, the ledger in DIRECTORY (made too, mode 0700, if only its last component is
  * missing). The directory and the file must be this user's own and closed to others, and not
- * symbolic links. A file that is foreign, of another layout or from before the last boot is
+ * symbolic links. A file that is foreign, of another layout, from before the last boot or full is
  * replaced. If that can't be done, or DIRECTORY is NULL, the ledger is private to the process.
  * Keeps no file descriptor. Returns NULL only if memory ran out. errno is not preserved.
  */
@@ -76,7 +76,8 @@ struct ledger *ledger_peek(const char *directory);
 void ledger_close(struct ledger *ledger);
 
 /*
- * The slot for KEY, taken into use if there is none yet; NULL if all are in use. KEY is not 0.
+ * The slot for KEY, taken into use if there is none yet; NULL if all are in use, and then the next
+ * ledger_open makes a new ledger. KEY is not 0.
  * The slot lives as long as the ledger. Thread- and process-safe.
  */
 struct ledger_slot *ledger_slot(struct ledger *ledger, uint64_t key);

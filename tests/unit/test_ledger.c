@@ -320,14 +320,26 @@ Test(ledger, slots_are_found_by_their_key) {
         for (uint64_t j = 0; j < i; j++)
             cr_assert_neq(slots[j], slots[i]);
     }
-    cr_expect_null(ledger_slot(ledger, 3), "all are in use");
     struct ledger *other = opened();
     for (uint64_t i = 0; i < LEDGER_SLOTS; i++) {
         uint64_t key = i % 2 ? 5 + i * LEDGER_SLOTS : UINT64_MAX - i;
         cr_assert_eq(ledger_slot(ledger, key), slots[i]);
         cr_assert_not_null(ledger_slot(other, key));
     }
+    cr_expect_null(ledger_slot(ledger, 3), "all are in use");
     ledger_close(other);
+    ledger_close(ledger);
+}
+
+/* With backends of long ago, or with what somebody wrote over it. */
+Test(ledger, a_full_one_is_replaced_for_the_next) {
+    struct ledger *ledger = opened();
+    for (uint64_t i = 1; i <= LEDGER_SLOTS; i++)
+        cr_assert_not_null(ledger_slot(ledger, i));
+    cr_expect_null(ledger_slot(ledger, key_of("new")));
+    ledger_close(ledger);
+    ledger = opened();
+    cr_expect_not_null(ledger_slot(ledger, key_of("new")));
     ledger_close(ledger);
 }
 
