@@ -40,7 +40,7 @@ static struct settings *load(const char *command, const char *config) {
 
 static bool make_views(struct live *live) {
     size_t count = live->settings->endpoint_count;
-    live->views = calloc(count, sizeof *live->views);
+    live->views = calloc(count, sizeof(struct pool_view *));
     for (size_t i = 0; live->views && i < count; i++) {
         live->views[i] = calloc(live->settings->endpoints[i].backend_count, sizeof *live->views[i]);
         if (!live->views[i])

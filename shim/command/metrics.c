@@ -136,8 +136,7 @@ static const struct {
 } families[] = {
     {"spillway_backend_info", "gauge", "What the settings say about a backend; always 1.",
      put_info},
-    {"spillway_requests_total", "counter", "Attempts, by what became of them.",
-     put_requests},
+    {"spillway_requests_total", "counter", "Attempts, by what became of them.", put_requests},
     {"spillway_requests_in_flight", "gauge", "Attempts that run now, of all processes.",
      put_in_flight},
     {"spillway_backend_available", "gauge", "Whether requests may go to a backend now.",

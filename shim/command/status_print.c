@@ -5,9 +5,7 @@
 
 #include "shim/command/figures.h"
 
-#define CELLS (sizeof status_headings / sizeof *status_headings)
-
-const char *const status_headings[7] = {"RUN", "ANSW", "%", "429", "5XX", "NET", "LAST"};
+const char *const status_headings[STATUS_CELLS] = {"RUN", "ANSW", "%", "429", "5XX", "NET", "LAST"};
 
 static void write_cells(const struct pool_view *views, size_t count, size_t backend,
                         struct status_row *row) {
@@ -63,7 +61,7 @@ const char *status_colour(enum pool_state state) {
 static const char name_heading[] = "TIER BACKEND", latency_heading[] = "P50/P90/P99";
 
 struct widths {
-    size_t tier, name, state, cells[CELLS], latency; /* name: with the tier and a space */
+    size_t tier, name, state, cells[STATUS_CELLS], latency; /* name: with the tier and a space */
 };
 
 static void widen(size_t *width, size_t length) {
@@ -76,13 +74,13 @@ static void measure(const struct endpoint *endpoint, const struct status_row *ro
                     struct widths *widths) {
     widen(&widths->state, strlen("STATE"));
     widen(&widths->latency, strlen(latency_heading));
-    for (size_t c = 0; c < CELLS; c++)
+    for (size_t c = 0; c < STATUS_CELLS; c++)
         widen(&widths->cells[c], strlen(status_headings[c]));
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         widen(&widths->tier, strlen(rows[i].tier));
         widen(&widths->state, strlen(rows[i].state));
         widen(&widths->latency, strlen(rows[i].latency));
-        for (size_t c = 0; c < CELLS; c++)
+        for (size_t c = 0; c < STATUS_CELLS; c++)
             widen(&widths->cells[c], strlen(rows[i].cells[c]));
     }
     for (size_t i = 0; i < endpoint->backend_count; i++)
@@ -92,7 +90,7 @@ static void measure(const struct endpoint *endpoint, const struct status_row *ro
 
 static size_t total(const struct widths *widths) {
     size_t sum = widths->name + 1 + widths->state + 1 + widths->latency;
-    for (size_t c = 0; c < CELLS; c++)
+    for (size_t c = 0; c < STATUS_CELLS; c++)
         sum += widths->cells[c] + 1;
     return sum;
 }
@@ -117,7 +115,7 @@ static void print_row(const struct widths *widths, const struct status_row *row,
                 (int)(widths->state - strlen(row->state)), "");
     else
         fprintf(out, "%-*s", (int)widths->state, row->state);
-    for (size_t c = 0; c < CELLS; c++)
+    for (size_t c = 0; c < STATUS_CELLS; c++)
         fprintf(out, " %*s", (int)widths->cells[c], row->cells[c]);
     fprintf(out, " %*s\n", (int)widths->latency, row->latency);
 }
@@ -125,7 +123,7 @@ static void print_row(const struct widths *widths, const struct status_row *row,
 static void print_header(const struct widths *widths, bool colours, FILE *out) {
     fprintf(out, "%s%-*s %-*s", colours ? "\33[1m" : "", (int)widths->name, name_heading,
             (int)widths->state, "STATE");
-    for (size_t c = 0; c < CELLS; c++)
+    for (size_t c = 0; c < STATUS_CELLS; c++)
         fprintf(out, " %*s", (int)widths->cells[c], status_headings[c]);
     fprintf(out, " %*s%s\n", (int)widths->latency, latency_heading, colours ? "\33[0m" : "");
 }

@@ -10,16 +10,19 @@
 
 #include "shim/command/live.h"
 
+/* Numbers of a row. */
+#define STATUS_CELLS 7
+
 /* A row of the table, as text. */
 struct status_row {
     size_t backend; /* its place in the endpoint */
     char tier[12];
     const char *name;
-    char state[64], cells[7][16], latency[48];
+    char state[64], cells[STATUS_CELLS][16], latency[48];
 };
 
 /* Over the cells of a row. */
-extern const char *const status_headings[7];
+extern const char *const status_headings[STATUS_CELLS];
 
 /* Writes the rows of ENDPOINT, its tiers in order, to ROWS, which has room for all its backends.
  * BRIEF: with short states. */

@@ -48,15 +48,19 @@ struct pool_view watch_later(const struct pool_view *view, uint64_t elapsed) {
     return later;
 }
 
+/* What is known of an endpoint besides its views. */
+struct trace {
+    struct pool_view before[BACKENDS_MAX]; /* the views of the look before the last one */
+    struct watch_rate rates[BACKENDS_MAX]; /* between the two */
+};
+
 /* What is on the screen, and how much of it. */
 struct screen {
     struct live *live;
-    struct pool_view **before; /* as the look before the last one had them */
-    struct watch_rate **rates; /* between those two */
-    uint64_t interval;         /* ns */
-    int top, height;           /* the first line that is shown, of how many there are */
+    struct trace *traces; /* one per endpoint */
+    uint64_t interval;    /* ns */
+    int top, height;      /* the first line that is shown, of how many there are */
     bool over;
-    int status;
     const char *problem;
 };
 
@@ -67,44 +71,18 @@ static void catch_signal(int number) {
     caught = number;
 }
 
-static void free_rows(struct screen *screen) {
-    for (size_t i = 0; i < screen->live->settings->endpoint_count; i++) {
-        if (screen->before)
-            free(screen->before[i]);
-        if (screen->rates)
-            free(screen->rates[i]);
-    }
-    free(screen->before);
-    free(screen->rates);
-}
-
-static bool make_rows(struct screen *screen) {
-    const struct settings *settings = screen->live->settings;
-    screen->before = calloc(settings->endpoint_count, sizeof *screen->before);
-    screen->rates = calloc(settings->endpoint_count, sizeof *screen->rates);
-    if (!screen->before || !screen->rates)
-        return false;
-    for (size_t i = 0; i < settings->endpoint_count; i++) {
-        size_t count = settings->endpoints[i].backend_count;
-        screen->before[i] = calloc(count, sizeof *screen->before[i]);
-        screen->rates[i] = calloc(count, sizeof *screen->rates[i]);
-        if (!screen->before[i] || !screen->rates[i])
-            return false;
-    }
-    return true;
-}
-
 static void look(struct screen *screen) {
     struct live *live = screen->live;
     uint64_t last = live->now;
-    for (size_t i = 0; i < live->settings->endpoint_count; i++)
-        memcpy(screen->before[i], live->views[i],
-               live->settings->endpoints[i].backend_count * sizeof *live->views[i]);
+    const struct settings *settings = live->settings;
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        memcpy(screen->traces[i].before, live->views[i],
+               settings->endpoints[i].backend_count * sizeof *live->views[i]);
     screen->problem = live_look(live);
     screen->over |= screen->problem != NULL;
-    for (size_t i = 0; i < live->settings->endpoint_count; i++)
-        watch_rates(screen->before[i], live->views[i], live->settings->endpoints[i].backend_count,
-                    live->now - last, screen->rates[i]);
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        watch_rates(screen->traces[i].before, live->views[i], settings->endpoints[i].backend_count,
+                    live->now - last, screen->traces[i].rates);
 }
 
 /* Starts line LINE of all; false if it is not on the screen. */
@@ -135,7 +113,7 @@ static attr_t attributes_of(enum pool_state state) {
 }
 
 /* Of what status_headings are over. */
-static const int cell_widths[] = {3, 4, 3, 4, 3, 3, 4};
+static const int cell_widths[STATUS_CELLS] = {3, 4, 3, 4, 3, 3, 4};
 
 /* The widths of the other columns. A negative one is for text, which begins at the left. */
 struct layout {
@@ -165,7 +143,7 @@ static void draw_row(const struct layout *layout, const struct status_row *row,
     snprintf(number, sizeof number, rate->per_second < 99.95 ? "%.1f" : "%.0f", rate->per_second);
     put_cell(number, layout->rate, A_NORMAL);
     put_cell(row->state, layout->state, attributes_of(state));
-    for (size_t c = 0; c < sizeof row->cells / sizeof *row->cells; c++)
+    for (size_t c = 0; c < STATUS_CELLS; c++)
         put_cell(row->cells[c], cell_widths[c], A_NORMAL);
     put_cell(row->latency, layout->latency, A_NORMAL);
 }
@@ -176,7 +154,7 @@ static void draw_header(const struct layout *layout) {
     put_cell("", layout->bar, A_BOLD);
     put_cell("REQ/S", layout->rate, A_BOLD);
     put_cell("STATE", layout->state, A_BOLD);
-    for (size_t c = 0; c < sizeof status_headings / sizeof *status_headings; c++)
+    for (size_t c = 0; c < STATUS_CELLS; c++)
         put_cell(status_headings[c], cell_widths[c], A_BOLD);
     put_cell("P50/P90/P99", layout->latency, A_BOLD);
 }
@@ -197,7 +175,7 @@ static int draw_endpoint(const struct screen *screen, size_t place, int line, ui
         draw_header(&layout);
     for (size_t i = 0; i < endpoint->backend_count; i++)
         if (begin_line(screen, line++))
-            draw_row(&layout, &rows[i], &screen->rates[place][rows[i].backend],
+            draw_row(&layout, &rows[i], &screen->traces[place].rates[rows[i].backend],
                      views[rows[i].backend].state);
     return line + 1;
 }
@@ -360,15 +338,14 @@ static bool show(struct screen *screen) {
 
 int status_watch(struct live *live, double interval) {
     struct screen screen = {.live = live, .interval = (uint64_t)(interval * 1e9)};
-    bool made = make_rows(&screen), shown = false;
-    caught = 0;
-    if (made)
-        shown = can_watch() && show(&screen);
-    free_rows(&screen);
-    if (!made) {
+    screen.traces = calloc(live->settings->endpoint_count, sizeof *screen.traces);
+    if (!screen.traces) {
         fputs("spillway status: out of memory\n", stderr);
         return 1;
     }
+    caught = 0;
+    bool shown = can_watch() && show(&screen);
+    free(screen.traces);
     if (!shown) {
         fputs("spillway status: --watch needs a terminal with a movable cursor, as stdin and "
               "stdout\n",

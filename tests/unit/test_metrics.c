@@ -65,8 +65,8 @@ Test(metrics, values) {
         "spillway_backend_state{endpoint=\"e\",backend=\"b\",state=\"cooling\"} 1",
         "spillway_backend_state{endpoint=\"e\",backend=\"b\",state=\"available\"} 0",
         "spillway_backend_cooldown_seconds{endpoint=\"e\",backend=\"b\"} 4.200000",
-        "spillway_backend_info{endpoint=\"e\",backend=\"b\",url=\"https://y.example/\\\"q\","
-        "priority=\"2\",weight=\"1\",dialect=\"openai\"} 1");
+        ("spillway_backend_info{endpoint=\"e\",backend=\"b\",url=\"https://y.example/\\\"q\","
+         "priority=\"2\",weight=\"1\",dialect=\"openai\"} 1"));
     cr_expect_null(strstr(text, "sk-x"));
     free(text);
     view.state = POOL_DRAINED;
