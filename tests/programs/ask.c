@@ -138,6 +138,7 @@ static void set_callbacks(void) {
 static void set_reading(const char *how) {
     bool put = strcmp(how, "put") == 0, sized = put || strcmp(how, "sized") == 0;
     curl_off_t size = sized ? (curl_off_t)state.body.length : -1;
+    curl_easy_setopt(state.easy, CURLOPT_POSTFIELDS, NULL); /* else that wins over a function */
     curl_easy_setopt(state.easy, put ? CURLOPT_UPLOAD : CURLOPT_POST, 1L);
     curl_easy_setopt(state.easy, put ? CURLOPT_INFILESIZE_LARGE : CURLOPT_POSTFIELDSIZE_LARGE,
                      size);
