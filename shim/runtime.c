@@ -311,6 +311,8 @@ static void look(void) {
     struct runtime *next = settings ? make_runtime(settings) : NULL;
     if (!settings)
         log_bad_settings(watched, &error);
+    else if (!next)
+        seen.error = -1; /* memory ran out: once more */
     if (!next)
         return;
     struct log_line line;

@@ -15,10 +15,11 @@
 
 #include "shim/private.h"
 
-#define LAYOUT 3
-#define NAME   "ledger"
-#define UNBORN "ledger.new" /* what is being made; by the holder of the lock alone */
-#define FULL   0x66756c6cu
+#define LAYOUT   3
+#define NAME     "ledger"
+#define UNBORN   "ledger.new" /* what is being made; by the holder of the lock alone */
+#define FULL     0x66756c6cu
+#define FULL_FOR 600000000000u /* ns that a full one is kept */
 static const char magic[8] = "spillway";
 
 struct header {
@@ -29,6 +30,7 @@ struct header {
     _Alignas(64) _Atomic uint64_t swept; /* when dead processes' claims were last looked for */
     _Atomic uint32_t top;                /* no claim stands at this place or behind it */
     _Atomic uint32_t full;               /* FULL: somebody has found no free slot */
+    _Atomic uint64_t made;               /* when the file was, CLOCK_BOOTTIME in ns */
 };
 
 struct shared {
@@ -68,15 +70,23 @@ static void write_header(struct header *header) {
     memcpy(header->magic, magic, sizeof magic);
     header->layout = LAYOUT;
     header->size = sizeof(struct shared);
+    header->made = ledger_now();
     read_boot_id(header->boot_id, sizeof header->boot_id);
+}
+
+/* Whether the slots are used up, by backends of long ago perhaps. Settings that alone need more of
+ * them than there are must not make every process begin anew. */
+static bool is_full(const struct header *header) {
+    uint64_t made = atomic_load_explicit(&header->made, memory_order_relaxed);
+    return atomic_load_explicit(&header->full, memory_order_relaxed) == FULL &&
+           ledger_now() - made > FULL_FOR;
 }
 
 static bool is_usable(const struct header *header) {
     struct header want;
     memset(&want, 0, sizeof want);
     write_header(&want);
-    return atomic_load_explicit(&header->full, memory_order_relaxed) != FULL &&
-           memcmp(header->magic, want.magic, sizeof want.magic) == 0 &&
+    return !is_full(header) && memcmp(header->magic, want.magic, sizeof want.magic) == 0 &&
            header->layout == want.layout && header->size == want.size &&
            memcmp(header->boot_id, want.boot_id, sizeof want.boot_id) == 0;
 }

@@ -44,7 +44,7 @@ struct ledger_slot {
     _Alignas(64) _Atomic uint64_t cursor; /* turns taken, of a tier */
     _Atomic uint64_t outcomes[LEDGER_OUTCOMES];
     _Alignas(64) _Atomic uint64_t duration_us; /* the sum of what `classes` count */
-    _Atomic uint64_t last_at;                  /* CLOCK_BOOTTIME in ns: when last_status came */
+    _Atomic uint64_t last_at;                  /* CLOCK_BOOTTIME in ns: see pool.h */
     _Atomic uint32_t last_status;
     _Atomic uint32_t classes[LEDGER_CLASSES]; /* answered attempts by their duration */
 };
@@ -76,8 +76,8 @@ struct ledger *ledger_peek(const char *directory);
 void ledger_close(struct ledger *ledger);
 
 /*
- * The slot for KEY, taken into use if there is none yet; NULL if all are in use, and then the next
- * ledger_open makes a new ledger. KEY is not 0.
+ * The slot for KEY, taken into use if there is none yet; NULL if all are in use, and then a
+ * ledger_open after ten minutes makes a new ledger. KEY is not 0.
  * The slot lives as long as the ledger. Thread- and process-safe.
  */
 struct ledger_slot *ledger_slot(struct ledger *ledger, uint64_t key);

@@ -115,7 +115,7 @@ struct pool_view {
     uint32_t reason;      /* of the last cooldown, 0 if there never was one */
     unsigned in_flight;   /* attempts that run, of all processes */
     uint32_t last_status; /* 0: none yet */
-    uint64_t last_at;     /* when that came, CLOCK_BOOTTIME in ns */
+    uint64_t last_at;     /* when its attempt began, or failed, CLOCK_BOOTTIME in ns */
     uint64_t outcomes[LEDGER_OUTCOMES];
     uint64_t duration_us; /* the sum of all answered attempts that are over */
     uint64_t classes[LEDGER_CLASSES];
