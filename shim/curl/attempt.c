@@ -267,7 +267,8 @@ bool attempt_aim(struct transfer *t) {
     const struct backend *backend = &pool_endpoint(t->live->pool)->backends[t->backend];
     struct key_use key = key_take(&t->live->keys[t->backend]);
     bool theirs = key.state == CREDENTIALS_OF_PROGRAM;
-    if (!set_body(t) || !set_url(t, backend, theirs) || !make_headers(t, &key)) {
+    bool changes = t->plan.body != DIALECT_KEEP || (t->applied & OURS_BODY);
+    if ((changes && !set_body(t)) || !set_url(t, backend, theirs) || !make_headers(t, &key)) {
         key_release(&key);
         return false;
     }

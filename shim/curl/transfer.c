@@ -269,6 +269,8 @@ static void aim_reply(struct transfer *t) {
 
 /* Whether the backend can serve the request at all; if not, nothing was tried. */
 static bool fits(struct transfer *t) {
+    if (!t->live->translates && !t->reads_body && t->handle->options.method != METHOD_MIME)
+        return true;
     /* the first attempt finds nothing to rewind; later ones were asked before the rejection */
     if (t->reads_body ? !body_rewind(&t->body) : !content_rewind(&t->handle->options))
         return false;

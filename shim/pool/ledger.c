@@ -468,16 +468,16 @@ void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, u
     }
 }
 
-/* The preferred numbers of ISO 3's series R10, times 0.1 ms. */
-static const uint16_t steps[10] = {10, 12, 16, 20, 25, 32, 40, 50, 63, 80};
+/* The preferred numbers of ISO 3's series R10, in microseconds. */
+#define DECADE(unit)                                                                               \
+    10 * (unit), 125 * (unit) / 10, 16 * (unit), 20 * (unit), 25 * (unit), 32 * (unit),            \
+        40 * (unit), 50 * (unit), 63 * (unit), 80 * (unit)
+static const uint32_t bounds[] = {DECADE(100),     DECADE(1000),     DECADE(10000), DECADE(100000),
+                                  DECADE(1000000), DECADE(10000000), 1000000000};
+_Static_assert(sizeof bounds / sizeof *bounds == LEDGER_CLASSES - 1, "the last class has none");
 
 uint64_t ledger_class_bound(unsigned i) {
-    uint64_t decade = 100;
-    if (i >= LEDGER_CLASSES - 1)
-        return UINT64_MAX;
-    for (; i >= 10; i -= 10)
-        decade *= 10;
-    return i == 1 ? decade * 125 / 10 : decade * steps[i];
+    return i < LEDGER_CLASSES - 1 ? bounds[i] : UINT64_MAX;
 }
 
 void ledger_count_duration(struct ledger_slot *slot, uint64_t duration) {
@@ -485,7 +485,7 @@ void ledger_count_duration(struct ledger_slot *slot, uint64_t duration) {
     unsigned low = 0, high = LEDGER_CLASSES - 1;
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        if (us <= ledger_class_bound(middle))
+        if (us <= bounds[middle])
             high = middle;
         else
             low = middle + 1;

@@ -186,8 +186,11 @@ static uint64_t available(const struct pool *pool, const struct tier *tier,
     uint64_t mask = 0;
     for (unsigned i = 0; i < tier->count; i++) {
         int member = tier->list[i];
-        if (turn->attempts[member] < POOL_ATTEMPTS && !is_drained(pool->slots[member]) &&
-            !cooling(pool->slots[member], now) && !probed_by_another(pool, turn, member, now))
+        const struct ledger_slot *slot = pool->slots[member];
+        /* mostly a backend has never cooled, or has recovered: then its deadline is 0 */
+        bool rests = atomic_load_explicit(&slot->until, memory_order_relaxed) &&
+                     (cooling(slot, now) || probed_by_another(pool, turn, member, now));
+        if (!rests && !is_drained(slot) && turn->attempts[member] < POOL_ATTEMPTS)
             mask |= bit(member);
     }
     return mask & ~(turn->barred | except);
