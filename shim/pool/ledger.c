@@ -180,6 +180,8 @@ static struct shared *open_snapshot(const char *path, const char **problem) {
         return NULL;
     }
     struct shared *shared = open_existing(directory, MAP_PRIVATE);
+    if (shared)
+        atomic_store(&shared->header.swept, 0); /* in our copy: the dead count for nothing */
     close(directory);
     return shared;
 }
