@@ -65,7 +65,7 @@ start_twins() {
 
 # What differs between any two runs: time, ports, and the host that was asked.
 plain() {
-    tr -d '\0' <"$1" | sed -E 's/^([Dd]ate: ).*/\1X/; s/(127\.0\.0\.1|llm\.test)(:[0-9]+)?/HOST/g
+    tr -d '\0' <"$1" | sed -E 's/^([Dd]ate: ).*/\1X/; s/"date":\["[^"]*"\]/"date":[]/; s/(127\.0\.0\.1|llm\.test)(:[0-9]+)?/HOST/g
         s/"(created|created_at|sent)":[0-9.]+/"\1":0/g
         s/port [0-9]+ after [0-9]+ ms/port N/; s/[0-9]+ milliseconds/N milliseconds/'
 }
