@@ -77,9 +77,10 @@ static void write_header(struct header *header) {
 /* Whether the slots are used up, by backends of long ago perhaps. Settings that alone need more of
  * them than there are must not make every process begin anew. */
 static bool is_full(const struct header *header) {
-    uint64_t made = atomic_load_explicit(&header->made, memory_order_relaxed);
+    uint64_t made = atomic_load_explicit(&header->made, memory_order_relaxed), now = ledger_now();
+    /* a time to come was never written by us */
     return atomic_load_explicit(&header->full, memory_order_relaxed) == FULL &&
-           ledger_now() - made > FULL_FOR;
+           (made > now || now - made > FULL_FOR);
 }
 
 static bool is_usable(const struct header *header) {
