@@ -7,6 +7,8 @@
 #include "shim/curl/translate.h"
 #include "shim/log.h"
 
+#define CLOCK_GRAIN 2000000u /* ns */
+
 static const struct endpoint *endpoint_of(const struct transfer *t) {
     return pool_endpoint(t->live->pool);
 }
@@ -162,9 +164,13 @@ bool verdict_judge(struct transfer *t, int status) {
     return true;
 }
 
+bool verdict_time_is_out(uint64_t deadline, uint64_t now) {
+    return deadline && now + CLOCK_GRAIN >= deadline;
+}
+
 /* The program's own clock has run out, whatever else there is to say. */
 static bool is_out_of_time(const struct transfer *t, CURLcode result) {
-    return result == CURLE_OPERATION_TIMEDOUT && t->deadline && ledger_now() >= t->deadline;
+    return result == CURLE_OPERATION_TIMEDOUT && verdict_time_is_out(t->deadline, ledger_now());
 }
 
 /* Whether connections went to a proxy of the program, as far as can be told without libcurl's help:
