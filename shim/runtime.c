@@ -27,6 +27,7 @@ static struct {
 } environment[] = {
     {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},  {"SPILLWAY_LOG", NULL},
     {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL}, {"SPILLWAY_KEYS", NULL},
+    {"SPILLWAY_RELAY", NULL},
 };
 #define ENVIRONMENT_SIZE (sizeof environment / sizeof environment[0])
 
