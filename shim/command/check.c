@@ -12,6 +12,8 @@
 #include "config/schema.h"
 #include "config/value.h"
 #include "shim/command/keeper.h"
+#include "shim/command/trust.h"
+#include "shim/relay/authority.h"
 
 static const char usage[] =
     "Usage: spillway check [-c FILE]\n"
@@ -236,6 +238,15 @@ static bool warn_backend(const struct settings *settings, const struct endpoint 
     }
 }
 
+static unsigned warn_trust(const struct settings *settings, settings_lookup *lookup, FILE *out) {
+    char directory[PATH_MAX], message[1000] = "XDG_CONFIG_HOME and HOME are not set";
+    if (!trust_needed(settings) || (authority_directory(lookup, directory) &&
+                                    trust_check(directory, settings, message, sizeof message)))
+        return 0;
+    fprintf(out, "%s: warning: spillway run refuses it: %s\n", settings->file, message);
+    return 1;
+}
+
 unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out) {
     struct stat status;
     const char *distrust = NULL;
@@ -252,6 +263,7 @@ unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FI
                 distrust);
         count++;
     }
+    count += warn_trust(settings, lookup, out);
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &settings->endpoints[i];
         for (size_t j = 0; j < endpoint->backend_count; j++)

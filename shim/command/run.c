@@ -17,6 +17,8 @@
 #include "shim/command/elf.h"
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
+#include "shim/command/trust.h"
+#include "shim/relay/authority.h"
 
 #define MESSAGE_SIZE 1000
 
@@ -368,17 +370,35 @@ static bool use_keys(const struct settings *settings, int argc, char **argv,
     return export_variable("SPILLWAY_KEYS", keeper_directory(*keeper));
 }
 
+/* Makes the program trust the relay's certificates, besides those that it would trust anyway. */
+static bool use_trust(const struct settings *settings) {
+    char directory[PATH_MAX], bundle[PATH_MAX], message[MESSAGE_SIZE];
+    if (!trust_needed(settings))
+        return true;
+    if (!authority_directory(environment, directory))
+        return refuse("relay: {tls: on} needs XDG_CONFIG_HOME or HOME, where its authority lies");
+    if (!trust_check(directory, settings, message, sizeof message))
+        return refuse("%s", message);
+    for (const char *const *name = trust_variables; *name; name++)
+        if (!trust_bundle(directory, getenv(*name), bundle, message, sizeof message))
+            return refuse("%s", message);
+        else if (!export_variable(*name, bundle))
+            return false;
+    return true;
+}
+
 static int become(char **program, const char *library, const struct settings *settings, int argc,
                   char **argv) {
     char found[PATH_MAX];
-    struct keeper *keeper;
+    struct keeper *keeper = NULL;
     int status = 2;
     const char *search = getenv("PATH");
     int error =
         launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
     if (error)
         return launch_failed(program[0], NULL, error);
-    if (use_keys(settings, argc, argv, &keeper) && use_library(library, program[0], found)) {
+    if (use_trust(settings) && use_keys(settings, argc, argv, &keeper) &&
+        use_library(library, program[0], found)) {
         /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
         execvp(found, program);
         status = launch_failed(program[0], found, errno);
