@@ -136,10 +136,12 @@ static void take_deployment(struct slice path, struct dialect_request *request) 
     decode(request->deployment, request->named);
 }
 
-/* Where Azure's API begins in a path: behind its last "openai" if the endpoint's URL has one, else
- * behind the one that follows. */
+/* Where Azure's API begins in a path: behind the "openai" that follows the endpoint's URL, else
+ * behind the last one in that; a gateway's own path may hold the word, too. */
 static struct slice below_openai(const struct route *route) {
     struct slice prefix = route->prefix;
+    if (begins(route->below, "/openai"))
+        return from(route->below, strlen("/openai"));
     for (size_t i = prefix.length; i-- > 0;) {
         struct slice rest = from(prefix, i);
         if (begins(rest, "/openai")) {
@@ -147,7 +149,7 @@ static struct slice below_openai(const struct route *route) {
             return (struct slice){prefix.text + skip, prefix.length - skip + route->below.length};
         }
     }
-    return begins(route->below, "/openai") ? from(route->below, strlen("/openai")) : route->below;
+    return route->below;
 }
 
 void dialect_read(const struct route *route, struct dialect_request *request) {
@@ -289,11 +291,12 @@ static void put_query(struct writer *writer, struct slice query, const char *ver
         const char *end = memchr(rest.text, '&', rest.length);
         struct slice parameter = {rest.text, end ? (size_t)(end - rest.text) : rest.length};
         query = from(rest, parameter.length);
-        if (!is_version(parameter)) {
-            put_parameter(writer, &separator, parameter);
-        } else if (version) {
+        bool versions = is_version(parameter);
+        if (versions && version) {
             put_version(writer, &separator, version);
             version = NULL;
+        } else if (!versions && parameter.length) {
+            put_parameter(writer, &separator, parameter);
         }
     }
     if (version)
