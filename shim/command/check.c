@@ -196,7 +196,7 @@ static const char *fault_of_dialect(const struct endpoint *endpoint,
     if (other && !azure && url_parse(backend->url, true, &url) && !url.path.length)
         return "the URL has no path, most APIs of OpenAI's kind begin at /v1";
     if (other && backend->key_source == KEY_NONE)
-        return "it has no key, and the program's own goes in the header of the other dialect";
+        return "it has no key, and gets the program's own, which is one for the other dialect";
     return NULL;
 }
 

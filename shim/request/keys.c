@@ -219,6 +219,20 @@ struct key_use key_take_file(struct key_file *file) {
                 : (struct key_use){CREDENTIALS_MISSING, NULL, NULL};
 }
 
+struct key_use key_of_program(char *text) {
+    int saved = errno;
+    struct key_line *line = text ? malloc(sizeof *line) : NULL;
+    if (line) {
+        line->holders = 1;
+        line->text = text;
+    } else {
+        credentials_free(text);
+        text = NULL;
+    }
+    errno = saved;
+    return (struct key_use){CREDENTIALS_OF_PROGRAM, text, line};
+}
+
 void key_release_line(struct key_line *line) {
     int saved = errno;
     if (atomic_fetch_sub_explicit(&line->holders, 1, memory_order_acq_rel) == 1) {

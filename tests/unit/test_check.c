@@ -107,7 +107,8 @@ Test(check, dialects_that_make_no_sense) {
         const char *endpoint, *backend, *warning; /* "": none */
     } cases[] = {
         {"openai", "url: https://a.example, dialect: azure, key: k", ""},
-        {"openai", "url: https://a.example, dialect: azure", "the header of the other dialect"},
+        {"openai", "url: https://a.example, dialect: azure",
+         "the program's own, which is one for the other"},
         {"openai", "url: https://a.example/v1, api_version: preview", "is for dialect: azure"},
         {"openai", "url: https://a.example/openai/v1, dialect: azure, key: k, api_version: preview",
          ""},
