@@ -49,6 +49,10 @@ bool key_init(struct key *key, const struct endpoint *endpoint, const struct bac
  * NULL if it is there, or if the backend has none. To be asked right after key_init. */
 const char *key_missing(const struct key *key, const struct backend *backend);
 
+/* Why the file at PATH gives no key now, in constant words, or NULL if it does. Reads it; errno is
+ * not preserved. For a process of ours: it takes 20 KiB of stack. */
+const char *key_file_fault(const char *path);
+
 /* Writes the name of the file that holds the key of a command, for BACKEND of ENDPOINT. */
 void key_file_name(const struct endpoint *endpoint, const struct backend *backend,
                    char name[KEY_FILE_NAME_SIZE]);
