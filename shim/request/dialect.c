@@ -64,6 +64,16 @@ static bool wants_deployment(const struct backend *backend) {
     return backend->dialect == DIALECT_AZURE && !has_no_versions(backend);
 }
 
+/* Whether the backend's URL names its deployment: .../openai/deployments/NAME. */
+static bool is_one_deployment(const struct backend *backend) {
+    static const char parent[] = "/openai/deployments/";
+    size_t length = sizeof parent - 1;
+    const char *slash = strrchr(backend->url, '/'); /* NULL: a host alone */
+    size_t before = slash ? (size_t)(slash + 1 - backend->url) : 0;
+    return backend->dialect == DIALECT_AZURE && before > length && slash[1] &&
+           memcmp(slash + 1 - length, parent, length) == 0;
+}
+
 /* The version that the backend's settings ask for; the version-less API refuses dates. */
 static const char *own_version(const struct backend *backend, bool versionless) {
     const char *version = backend->dialect == DIALECT_AZURE ? backend->api_version : NULL;
@@ -77,7 +87,7 @@ bool dialect_translates(const struct endpoint *endpoint, const struct backend *b
         return true;
     if (endpoint->dialect == DIALECT_OPENAI)
         return backend->dialect == DIALECT_AZURE && !versionless;
-    return backend->dialect == DIALECT_OPENAI || versionless;
+    return backend->dialect == DIALECT_OPENAI || versionless || is_one_deployment(backend);
 }
 
 static const struct dialect_operation *find_operation(struct slice path) {
@@ -197,6 +207,8 @@ static enum dialect_fit plan_deployment(const struct dialect_request *request,
                                         struct dialect_plan *plan) {
     if (!request->operation)
         return DIALECT_NO_API;
+    if (is_one_deployment(backend))
+        return request->operation->place == AT_DEPLOYMENT ? DIALECT_FITS : DIALECT_NO_API;
     if (request->operation->place != AT_DEPLOYMENT) {
         plan->body = mapped(request, backend);
         return DIALECT_FITS;
@@ -220,13 +232,14 @@ static enum dialect_fit plan_model(const struct dialect_request *request,
 /* Azure to Azure: another deployment, another version. */
 static enum dialect_fit plan_azure(const struct dialect_request *request,
                                    const struct backend *backend, struct dialect_plan *plan) {
-    if (request->deployment.text) {
+    bool one = request->deployment.text && is_one_deployment(backend);
+    if (request->deployment.text && !one) {
         const char *name = dialect_model(request, backend, request->named);
         plan->deployment = name != request->named ? name : NULL;
-    } else {
+    } else if (!one) {
         plan->body = mapped(request, backend);
     }
-    plan->same_target = !plan->deployment && !own_version(backend, request->versionless);
+    plan->same_target = !one && !plan->deployment && !own_version(backend, request->versionless);
     return DIALECT_FITS;
 }
 
@@ -327,7 +340,11 @@ size_t dialect_target(const struct route *route, const struct dialect_request *r
         !version &&
         (azure ? deployments || (request->versionless && backend->dialect == DIALECT_AZURE)
                : !deployments);
-    if (deployments && azure) {
+    if (deployments && !azure && !version)
+        version = DIALECT_API_VERSION;
+    if (is_one_deployment(backend) && (request->deployment.text || !azure)) {
+        writer_slice(&writer, request->path);
+    } else if (deployments && azure) {
         put_azure_path(&writer, route, request, plan->deployment);
     } else if (deployments) {
         writer_text(&writer, ends(backend->url, "/openai") ? "" : "/openai");
@@ -336,7 +353,6 @@ size_t dialect_target(const struct route *route, const struct dialect_request *r
             put_encoded(&writer, plan->deployment);
         }
         writer_slice(&writer, request->path);
-        version = version ? version : DIALECT_API_VERSION;
     } else {
         writer_slice(&writer, azure ? request->path : route->below);
     }
