@@ -241,10 +241,10 @@ static bool add_part(struct model_places *places, const struct form_part *part) 
     size_t size = 0;
     if (part->content == CONTENT_DATA)
         return add_place(places, is_plain(part) ? part->data : NULL, part->size);
-    const char *slash = strrchr(part->data ? part->data : "", '/');
-    if (part->content == CONTENT_FILE && is_plain(part) &&
-        !strchr(slash ? slash + 1 : part->data, '.'))
-        size = read_start(part->data, name, sizeof name);
+    const char *path = part->content == CONTENT_FILE ? part->data : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (path && is_plain(part) && !strchr(slash ? slash + 1 : path, '.'))
+        size = read_start(path, name, sizeof name);
     return add_place(places, name, size);
 }
 

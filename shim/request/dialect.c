@@ -321,7 +321,7 @@ static void put_azure_path(struct writer *writer, const struct route *route,
                            const struct dialect_request *request, const char *deployment) {
     const char *start = route->below.text, *name = request->deployment.text;
     /* a deployment in the endpoint's own URL is one in the backend's, too */
-    if (!deployment || name < start) {
+    if (!deployment || !name || name < start) {
         writer_slice(writer, route->below);
         return;
     }
