@@ -178,12 +178,10 @@ void run_options_free(struct run_options *options) {
 static bool warn_key(const struct endpoint *endpoint, const struct backend *backend,
                      settings_lookup *lookup, FILE *out) {
     const char *fault = NULL;
-    if (backend->key_source == KEY_ENVIRONMENT) {
-        const char *value = lookup(backend->key);
-        fault = value && *value ? NULL : "is not set";
-    } else if (backend->key_source == KEY_FILE) {
+    if (backend->key_source == KEY_ENVIRONMENT)
+        fault = check_key_variable(lookup(backend->key));
+    else if (backend->key_source == KEY_FILE)
         fault = check_key_file(backend->key);
-    }
     if (!fault)
         return false;
     fprintf(out, "spillway: %s%s %s: backend %s of endpoint %s has no key\n", backend->key,
