@@ -74,6 +74,19 @@ static bool is_one_deployment(const struct backend *backend) {
            memcmp(slash + 1 - length, parent, length) == 0;
 }
 
+/* Whether the backend is a resource of Azure's by its host alone: its API begins at /openai. */
+static bool is_bare(const struct backend *backend) {
+    const char *scheme = strstr(backend->url, "://");
+    return backend->dialect == DIALECT_AZURE && !strchr(scheme ? scheme + 3 : backend->url, '/');
+}
+
+/* Whether the endpoint's URL ends where Azure's API begins. */
+static bool ends_at_root(struct slice path) {
+    static const char root[] = "/openai";
+    size_t length = sizeof root - 1;
+    return path.length >= length && memcmp(path.text + path.length - length, root, length) == 0;
+}
+
 /* The version that the backend's settings ask for; the version-less API refuses dates. */
 static const char *own_version(const struct backend *backend, bool versionless) {
     const char *version = backend->dialect == DIALECT_AZURE ? backend->api_version : NULL;
@@ -87,6 +100,9 @@ bool dialect_translates(const struct endpoint *endpoint, const struct backend *b
         return true;
     if (endpoint->dialect == DIALECT_OPENAI)
         return backend->dialect == DIALECT_AZURE && !versionless;
+    for (size_t i = 0; i < endpoint->url_count; i++)
+        if (is_bare(backend) && ends_at_root(endpoint->prefixes[i].path))
+            return true;
     return backend->dialect == DIALECT_OPENAI || versionless || is_one_deployment(backend);
 }
 
@@ -168,6 +184,8 @@ void dialect_read(const struct route *route, struct dialect_request *request) {
     request->deployment = none;
     request->named[0] = '\0';
     request->path = azure ? below_openai(route) : route->below;
+    request->from_root =
+        azure && ends_at_root(route->prefix) && request->path.text == route->below.text;
     if (azure)
         take_deployment(request->path, request);
     bool v1 = !request->deployment.text && begins(request->path, "/v1");
@@ -239,7 +257,8 @@ static enum dialect_fit plan_azure(const struct dialect_request *request,
     } else if (!one) {
         plan->body = mapped(request, backend);
     }
-    plan->same_target = !one && !plan->deployment && !own_version(backend, request->versionless);
+    plan->same_target = !one && !plan->deployment && !own_version(backend, request->versionless) &&
+                        !(request->from_root && is_bare(backend));
     return DIALECT_FITS;
 }
 
@@ -345,6 +364,7 @@ size_t dialect_target(const struct route *route, const struct dialect_request *r
     if (is_one_deployment(backend) && (request->deployment.text || !azure)) {
         writer_slice(&writer, request->path);
     } else if (deployments && azure) {
+        writer_text(&writer, request->from_root && is_bare(backend) ? "/openai" : "");
         put_azure_path(&writer, route, request, plan->deployment);
     } else if (deployments) {
         writer_text(&writer, ends(backend->url, "/openai") ? "" : "/openai");
