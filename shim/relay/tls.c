@@ -1,6 +1,7 @@
 #include "shim/relay/tls.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "shim/relay/authority.h"
@@ -51,7 +52,7 @@ int tls_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
     (void)authorities, (void)count, (void)algorithms, (void)algorithm_count;
     int code = gnutls_server_name_get(session, name, &size, &type, 0);
     if (code == GNUTLS_E_SUCCESS)
-        host = (struct slice){name, size};
+        host = (struct slice){name, strnlen(name, sizeof name)};
     else if (code == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
         host = nameless();
     else
