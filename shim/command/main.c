@@ -8,6 +8,7 @@
 #include "shim/command/hand.h"
 #include "shim/command/metrics.h"
 #include "shim/command/mock.h"
+#include "shim/command/relay.h"
 #include "shim/command/run.h"
 #include "shim/command/status.h"
 
@@ -25,6 +26,7 @@ static const struct {
     {"reset", command_reset, "end cooldowns"},
     {"drain", command_drain, "take backends out by hand"},
     {"undrain", command_undrain, "put drained backends back"},
+    {"relay", command_relay, "serve programs without libcurl"},
     {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };
