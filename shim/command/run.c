@@ -18,6 +18,7 @@
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
 #include "shim/command/prepare.h"
+#include "shim/command/relay_wait.h"
 
 #define MESSAGE_SIZE 1000
 #define COMMAND      "run"
@@ -247,6 +248,8 @@ static int become(char **program, const char *library, const struct settings *se
         launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
     if (error)
         return launch_failed(program[0], NULL, error);
+    if (!relay_arrange(COMMAND, settings, argc, argv))
+        return 2;
     if (prepare_keys(COMMAND, settings, argc, argv, &keeper) &&
         use_library(library, program[0], found)) {
         /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */

@@ -94,20 +94,9 @@ static bool announce(const struct service *service) {
     return place_announce(service->claim, &place);
 }
 
-/*
- * Whether nobody needs it. Who comes just now has noted that he needs it before he looks for the
- * port: so the port is withdrawn first, and then it is seen whether somebody came.
- */
-static bool is_over(struct service *service) {
+static bool is_over(const struct service *service) {
     const char *place = service->options->place;
-    if (!place || service->claim < 0)
-        return true;
-    if (place_is_needed(place) || ftruncate(service->claim, 0) != 0)
-        return false;
-    if (!place_is_needed(place))
-        return true;
-    announce(service);
-    return false;
+    return !place || service->claim < 0 || place_withdraw(service->claim, place);
 }
 
 /* How long nothing need be looked at, in ns; ends the service if it is time. */

@@ -26,6 +26,11 @@ ask() {
     curl -sS --max-time 20 --connect-to "llm.test:80:$RELAY" "$@"
 }
 
+# The same, for the background: killing it kills curl.
+ask_away() {
+    exec curl -sS --max-time 20 --connect-to "llm.test:80:$RELAY" "$@"
+}
+
 two_backends() {
     write_settings <<END
 endpoints:
@@ -241,6 +246,319 @@ test_bad_requests() {
     refused 431 "GET /v1/models HTTP/1.1\r\nHost: llm.test\r\nX: $(head -c 60000 /dev/zero | tr '\0' x)\r\n\r\n"
     refused 200 'GET http://llm.test/v1/models HTTP/1.1\r\nHost: other\r\n\r\n'
     assert_equal 1 "$(requests first)" "requests at the backend"
+}
+
+# --- whom it serves, and how long ---------------------------------------------------------------
+
+# in_flight: attempts that run, by the shared state
+in_flight() {
+    "$SPILLWAY" status -c "$T/settings.yaml" --json | jq '[.endpoints[].backends[].in_flight]|add'
+}
+
+# await WANT COMMAND...: until it prints WANT
+await() {
+    local want=$1 got="" tries
+    shift
+    for ((tries = 0; tries < 100; tries++)); do
+        got=$("$@")
+        [ "$got" = "$want" ] && return
+        sleep 0.05
+    done
+    fail "'$*': expected $want, got $got"
+}
+
+test_other_users_are_refused() {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    start_mock first
+    one_backend
+    start_relay
+    chmod 755 "$T" # for curl's working directory
+    setpriv --reuid 65534 --clear-groups curl -sS --max-time 10 --connect-to "llm.test:80:$RELAY" \
+        "$LOGICAL/v1/models" >"$T/out" 2>&1 && fail "another user is served"
+    assert_match 'refused="a connection of another user"' "$(cat "$T/relay.log")" log
+    assert_equal 0 "$(requests first)" requests
+    assert_equal 200 "$(ask -o /dev/null -w '%{http_code}' "$LOGICAL/v1/models")" "its own user"
+}
+
+test_ipv4_in_an_ipv6_socket() {
+    start_mock first
+    one_backend
+    start_relay
+    assert_equal 200 "$(curl -sS --max-time 10 -o /dev/null -w '%{http_code}' -H 'Host: llm.test' \
+        "http://[::ffff:127.0.0.1]:${RELAY#*:}/v1/models")" status
+}
+
+test_client_that_hangs_up_cancels_the_attempt() {
+    start_mock first --script hang --event-interval 5s
+    one_backend
+    start_relay
+    ask_away -o /dev/null "$LOGICAL/v1/models" &
+    await 1 in_flight
+    kill $!
+    await 0 in_flight
+    # in the middle of an upload
+    ask_away -o /dev/null -T - "$LOGICAL/v1/files" < <(head -c 20000000 /dev/zero && exec sleep 20) &
+    await 1 in_flight
+    kill $!
+    await 0 in_flight
+    kill -0 "$RELAY_PID"
+}
+
+test_client_that_hangs_up_in_a_stream() {
+    start_mock first --event-interval 200ms --tokens 1000
+    one_backend
+    start_relay
+    ask_away -N -o "$T/stream" -d '{"stream":true}' "$LOGICAL/v1/chat/completions" &
+    await 1 in_flight
+    await 1 grep -m1 -c 'data: ' "$T/stream"
+    kill $!
+    await 0 in_flight
+}
+
+# memory of the relay, in KiB
+resident() {
+    awk '/^VmRSS/ { print $2 }' "/proc/$RELAY_PID/status"
+}
+
+test_slow_reader_costs_no_memory() {
+    start_mock first --tokens 1000000
+    one_backend
+    start_relay
+    ask -o /dev/null "$LOGICAL/v1/models"
+    local before after i
+    before=$(resident)
+    for ((i = 0; i < 12; i++)); do
+        ask --limit-rate 50k -o /dev/null -d '{"model":"m"}' "$LOGICAL/v1/chat/completions" &
+    done
+    await 12 in_flight
+    sleep 2 # the backend has sent what it could
+    after=$(resident)
+    [ $((after - before)) -lt 12000 ] || [ -n "$SANITIZED" ] ||
+        fail "memory grew from $before to $after KiB"
+}
+
+test_signal_lets_what_runs_end() {
+    start_mock first --event-interval 200ms --tokens 10
+    one_backend
+    start_relay
+    ask -N -o "$T/stream" -d '{"stream":true}' "$LOGICAL/v1/chat/completions" &
+    local client=$!
+    await 1 in_flight
+    kill -TERM "$RELAY_PID"
+    await 1 grep -c 'state=stopping' "$T/relay.log"
+    assert_status 7 ask "$LOGICAL/v1/models" # refused
+    wait "$client" || fail "the stream was cut"
+    assert_match 'DONE' "$(tail -2 "$T/stream")" stream
+    wait "$RELAY_PID" || fail "exit status $?"
+}
+
+test_second_signal_ends_it_at_once() {
+    start_mock first --script hang
+    one_backend
+    start_relay
+    ask "$LOGICAL/v1/models" &
+    await 1 in_flight
+    kill -TERM "$RELAY_PID"
+    await 1 grep -c 'state=stopping' "$T/relay.log"
+    kill -INT "$RELAY_PID"
+    wait "$RELAY_PID" || fail "exit status $?"
+}
+
+test_thousand_connections_at_once() {
+    start_mock first --latency 3s
+    one_backend
+    start_relay
+    local i
+    for i in 1 2 3 4; do
+        curl -sS -Z --parallel-immediate --parallel-max 250 --max-time 25 -o /dev/null \
+            -w '%{http_code}\n' --connect-to "llm.test:80:$RELAY" "$LOGICAL/v1/models?[1-250]" \
+            >"$T/codes$i" 2>"$T/codes$i.err" &
+        clients+=($!)
+    done
+    await 1000 in_flight
+    wait "${clients[@]}"
+    assert_equal "1000 200" "$(cat "$T"/codes? | sort | uniq -c | xargs)" statuses
+}
+
+# --- by itself ----------------------------------------------------------------------------------
+
+port_of_place() {
+    sed -n 's/^spillway relay 1 port=\([0-9]*\) .*/\1/p' "$T"/state/relay-???????????????? 2>/dev/null
+}
+
+test_background_and_idle_end() {
+    start_mock first
+    one_backend
+    assert_status 0 "$SPILLWAY" relay -c "$T/settings.yaml" --idle 1s
+    assert_match '^relay listening on 127.0.0.1:[0-9]+$' "$(cat out)" output
+    RELAY=127.0.0.1:$(port_of_place)
+    assert_equal 200 "$(ask -o /dev/null -w '%{http_code}' "$LOGICAL/v1/models")" status
+    assert_status 0 "$SPILLWAY" relay -c "$T/settings.yaml"
+    assert_match "runs already, at $RELAY" "$(cat out)" output
+    assert_status 1 "$SPILLWAY" relay --foreground -c "$T/settings.yaml"
+    assert_match "runs already, at $RELAY" "$(cat err)" message
+    await "" port_of_place
+    assert_status 7 ask "$LOGICAL/v1/models"
+}
+
+test_run_starts_one_when_somebody_connects() {
+    start_mock first
+    one_backend
+    # shellcheck disable=SC2016  # for the inner shell
+    spill bash -c '
+        echo "port $SPILLWAY_RELAY_PORT"
+        ps -eo args | grep -c "^spillway relay" || true
+        curl -sS -o /dev/null -w "%{http_code}\n" --connect-to "llm.test:80:127.0.0.1:$SPILLWAY_RELAY_PORT" \
+            http://llm.test/v1/models' >out
+    : # the shim is in that curl as well, and aims at the backend itself: see below
+    assert_match '^port [1-9]' "$(cat out)" output
+    # a program without the shim
+    # shellcheck disable=SC2016
+    spill env -u LD_PRELOAD bash -c '
+        curl -sS -o /dev/null -w "%{http_code}\n" --connect-to "llm.test:80:127.0.0.1:$SPILLWAY_RELAY_PORT" \
+            http://llm.test/v1/models
+        sleep 0.2
+        cat "$0"/state/relay-????????????????' "$T" >out
+    assert_match '^200' "$(cat out)" output
+    assert_equal 2 "$(requests first)" requests
+}
+
+test_runs_share_one_relay_and_leave_nothing() {
+    start_mock first
+    one_backend
+    local i users=()
+    for i in 1 2; do
+        # shellcheck disable=SC2016
+        "$SPILLWAY" run -c settings.yaml -- sh -c 'echo $SPILLWAY_RELAY_PORT; exec sleep 25' >"port$i" &
+        users+=($!)
+        await 1 grep -c . "port$i"
+    done
+    assert_match '^[1-9]' "$(cat port1)" port
+    assert_equal "$(cat port1)" "$(cat port2)" "the second port"
+    kill "${users[0]}"
+    sleep 2.5 # longer than the waiting process looks
+    assert_equal "$(cat port1)" "$(port_of_place)" "the port while one lives"
+    kill "${users[1]}"
+    await "" port_of_place
+}
+
+test_run_without_need_for_a_relay() {
+    start_mock first
+    write_settings <<END
+endpoints:
+  - url: https://llm.test/v1
+    backends: [{name: first, url: "$URL_first/v1"}]
+  - url: http://other.test/v1
+    sockets: off
+    backends: [{name: first, url: "$URL_first/v1"}]
+END
+    # shellcheck disable=SC2016
+    assert_equal "none" "$(spill sh -c 'echo ${SPILLWAY_RELAY_PORT-none}')" port
+    assert_equal "" "$(port_of_place)" place
+}
+
+test_numeric_hosts_are_told() {
+    write_settings <<END
+endpoints:
+  - urls: [http://10.0.0.5/v1, "http://[::1]:8080/v1", http://llm.test/v1, https://10.0.0.6/v1]
+    backends: [{name: first, url: "http://127.0.0.1:9/v1"}]
+END
+    # shellcheck disable=SC2016
+    assert_equal "10.0.0.5:80=r [::1]:8080=r" "$(spill sh -c 'echo $SPILLWAY_SOCKETS')" hosts
+}
+
+# --- a port of its own --------------------------------------------------------------------------
+
+test_listen_with_a_token() {
+    start_mock first
+    start_mock second
+    write_settings <<END
+endpoints:
+  - urls: [https://api.openai.com/v1, http://llm.internal/v1]
+    backends: [{name: first, url: "$URL_first/v1"}]
+  - url: https://oai.example/openai
+    backends: [{name: second, url: "$URL_second/openai", key_env: SECOND_KEY}]
+END
+    export RELAY_TOKEN=sesame SECOND_KEY=own
+    start_relay --listen 127.0.0.1:0 --token-env RELAY_TOKEN
+    local open=${RELAY_LINE##* } key
+    assert_equal 401 "$(curl -sS -o body -w '%{http_code}' "http://$open/v1/models")" "no token"
+    assert_equal spillway_error "$(jq -r .error.type body)" body
+    assert_equal 401 "$(curl -sS -o body -w '%{http_code}' -H 'Authorization: Bearer sesam' \
+        "http://$open/v1/models")" "wrong token"
+    assert_equal 200 "$(curl -sS -o body -w '%{http_code}' -H 'Authorization: Bearer sesame' \
+        "http://$open/v1/models")" "right token"
+    assert_equal null "$(log_field first 1 .key_header)" "the token at the backend"
+    assert_equal 200 "$(curl -sS -o body -w '%{http_code}' -H 'api-key: sesame' \
+        "http://$open/openai/deployments/d/chat/completions?api-version=1" -d '{}')" "other header"
+    key=$(printf own | sha256sum | cut -c1-8)
+    assert_equal "$key" "$(log_field second 1 .key_hash | cut -c1-8)" "key of the second"
+    assert_equal 404 "$(curl -sS -o body -w '%{http_code}' -H 'api-key: sesame' \
+        "http://$open/other")" "no endpoint"
+    ! grep -q sesame "$T/relay.log" || fail "the token in the log"
+}
+
+test_listen_for_its_own_user() {
+    start_mock first
+    one_backend
+    start_relay --listen 127.0.0.1:0
+    local open=${RELAY_LINE##* }
+    assert_equal 200 "$(curl -sS -o /dev/null -w '%{http_code}' "http://$open/v1/models")" status
+    [ "$(id -u)" = 0 ] || return 0
+    chmod 755 "$T"
+    setpriv --reuid 65534 --clear-groups curl -sS "http://$open/v1/models" >out 2>&1 &&
+        fail "another user is served"
+    assert_equal 1 "$(requests first)" requests
+}
+
+test_wrong_options() {
+    start_mock first
+    one_backend
+    wrong() { # STATUS MESSAGE OPTION...
+        local status=$1 message=$2
+        shift 2
+        assert_status "$status" "$SPILLWAY" relay --foreground -c "$T/settings.yaml" "$@"
+        assert_match "$message" "$(cat err)" "message for '$*'"
+        assert_equal 1 "$(wc -l <err)" "lines for '$*'"
+    }
+    wrong 2 "expected HOST:PORT" --listen here
+    wrong 2 "expected an address of this host alone" --listen 0.0.0.0:0
+    wrong 2 "has no token" --listen 127.0.0.1:0 --token-env NO_SUCH
+    wrong 2 "goes with --listen" --token-env HOME
+    wrong 2 "--idle: expected a time" --idle soon
+    wrong 2 "which is no option" --bogus
+    wrong 2 "belongs to no option" something
+    wrong 1 "Address already in use" --listen "${URL_first#http://}"
+}
+
+# --- waiting ------------------------------------------------------------------------------------
+
+test_on_exhausted_wait() {
+    start_mock first --script '429:retry-after=1,200' --save-bodies "$T"
+    one_backend "on_exhausted: wait"
+    start_relay
+    local start=$EPOCHREALTIME
+    assert_equal 200 "$(ask -o body -w '%{http_code}' -d '{"model":"m"}' \
+        "$LOGICAL/v1/chat/completions")" status
+    awk -v s="$start" -v e="$EPOCHREALTIME" 'BEGIN { exit !(e - s >= 0.95) }' || fail "too early"
+    cmp first-1.body first-2.body
+    assert_match event=waiting "$(cat relay.log)" log
+}
+
+test_on_exhausted_wait_has_a_limit() {
+    start_mock first --status 429 --retry-after 30
+    one_backend "$(printf 'on_exhausted: wait\n    max_wait: 3s')"
+    start_relay
+    assert_equal 429 "$(ask -o body -w '%{http_code}' "$LOGICAL/v1/models")" status
+}
+
+test_client_that_hangs_up_while_it_waits() {
+    start_mock first --script '429:retry-after=2,200'
+    one_backend "on_exhausted: wait"
+    start_relay
+    ask -o /dev/null --max-time 1 "$LOGICAL/v1/models" 2>/dev/null && fail "it did not wait"
+    sleep 2
+    assert_equal 1 "$(requests first)" requests
 }
 
 run_tests
