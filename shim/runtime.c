@@ -27,7 +27,7 @@ static struct {
 } environment[] = {
     {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},  {"SPILLWAY_LOG", NULL},
     {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL}, {"SPILLWAY_KEYS", NULL},
-    {"SPILLWAY_RELAY", NULL},
+    {"SPILLWAY_RELAY", NULL},    {"SPILLWAY_DRILL", NULL},     {"SPILLWAY_FAULTS", NULL},
 };
 #define ENVIRONMENT_SIZE (sizeof environment / sizeof environment[0])
 
@@ -38,7 +38,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Written once, under `once`; constant afterwards. */
 static struct ledger *ledger;
-static char *watched; /* the absolute path of the settings file; NULL: they came otherwise */
+static struct drill *drill; /* NULL: no drill */
+static char *watched;       /* the absolute path of the settings file; NULL: they came otherwise */
 
 /* When the file was looked at last, in ns, and whether a thread is at it. */
 static _Atomic uint64_t looked;
@@ -180,6 +181,22 @@ static struct ledger *open_ledger(const struct settings *settings) {
     return opened;
 }
 
+/* False if the program runs in a drill that can't be held: then it is not to be routed at all, for
+ * its requests are not meant for the backends. */
+static bool open_drill(void) {
+    char error[512];
+    struct log_line line;
+    if (!runtime_environment("SPILLWAY_DRILL"))
+        return true;
+    drill = drill_open(runtime_environment, error, sizeof error);
+    if (drill)
+        return true;
+    log_begin(&line, LOG_ERROR, "drill");
+    log_text(&line, "error", error);
+    log_end(&line);
+    return false;
+}
+
 static bool load_keys(const struct endpoint *endpoint, struct runtime_endpoint *out) {
     out->keys = calloc(endpoint->backend_count, sizeof *out->keys);
     if (!out->keys)
@@ -230,6 +247,7 @@ static struct runtime *make_runtime(struct settings *settings) {
     }
     runtime->holders = 1;
     runtime->settings = settings;
+    runtime->drill = drill;
     runtime->endpoints = calloc(settings->endpoint_count, sizeof *runtime->endpoints);
     bool made = runtime->endpoints != NULL;
     for (size_t i = 0; made && i < settings->endpoint_count; i++) {
@@ -279,7 +297,7 @@ static void put_in_force(struct runtime *next) {
 static void make(void) {
     int saved = errno;
     struct settings *settings = load();
-    if (settings && is_meant(settings))
+    if (settings && is_meant(settings) && open_drill())
         ledger = open_ledger(settings);
     struct runtime *first = ledger ? make_runtime(settings) : NULL;
     if (!ledger)

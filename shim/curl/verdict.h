@@ -34,20 +34,14 @@ enum verdict verdict_of_attempt(struct transfer *transfer, CURLcode result);
 bool verdict_is_silent(struct transfer *transfer, curl_off_t up_total, curl_off_t up, uint64_t now);
 
 /*
- * Whether the program's own DEADLINE (CLOCK_BOOTTIME in ns, 0: none) is over at NOW, or so near that
- * it counts as over: libcurl reckons in whole milliseconds, cut off, so that it may end a transfer
- * one millisecond early (Curl_timediff as of 7.88), and what is left for a later attempt is cut off
- * once more.
+ * Whether the program's own DEADLINE (CLOCK_BOOTTIME in ns, 0: none) is over at NOW, or so near
+ * that it counts as over: libcurl reckons in whole milliseconds, cut off, so that it may end a
+ * transfer one millisecond early (Curl_timediff as of 7.88), and what is left for a later attempt
+ * is cut off once more.
  */
 bool verdict_time_is_out(uint64_t deadline, uint64_t now);
 
 /* Whether the redirect that the gate holds leads to another origin than the attempt's. */
 bool verdict_leaves_origin(const struct transfer *transfer);
-
-void verdict_log_intercepted(const struct transfer *transfer);
-void verdict_log_skipped(const struct transfer *transfer);
-void verdict_log_refused(const struct transfer *transfer);
-void verdict_log_exhausted(const struct transfer *transfer);
-void verdict_log_waiting(const struct transfer *transfer);
 
 #endif
