@@ -119,8 +119,8 @@ static const char *check_options(const struct run_options *options) {
     return NULL;
 }
 
-/* FOUND is the argument that getopt stopped at; behind its '=' may be anything, even a key. */
-static void describe_bad_option(bool known, const char *found, char *message, size_t size) {
+void run_describe_bad_option(const struct option *all, bool known, const char *found, char *message,
+                             size_t size) {
     struct nearest nearest = {0};
     char word[NEAREST_LENGTH_MAX + 1];
     if (strncmp(found, "--", 2) != 0) { /* a cluster of letters: getopt tells which */
@@ -134,7 +134,7 @@ static void describe_bad_option(bool known, const char *found, char *message, si
         return;
     }
     nearest.word = word + 2;
-    for (const struct option *each = known_options; each->name; each++)
+    for (const struct option *each = all; each->name; each++)
         nearest_offer(&nearest, each->name);
     snprintf(message, size, "found %s which is no option%s%s%s", word,
              nearest.best ? "; did you mean --" : "", nearest.best ? nearest.best : "",
@@ -153,7 +153,7 @@ bool run_parse(int argc, char **argv, struct run_options *options, char *message
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+:c:h", known_options, NULL)) != -1) {
         if (option == ':' || option == '?') {
-            describe_bad_option(option == ':', argv[optind - 1], message, size);
+            run_describe_bad_option(known_options, option == ':', argv[optind - 1], message, size);
             run_options_free(options);
             return false;
         }
@@ -199,10 +199,13 @@ unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup,
     return missing;
 }
 
+/* Who complains. Written by run_use_settings. */
+static const char *speaker = "run";
+
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    fputs("spillway: run: ", stderr);
+    fprintf(stderr, "spillway: %s: ", speaker);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
@@ -286,10 +289,10 @@ static struct settings *use_inherited(const char *text) {
     return settings;
 }
 
-/* The settings for the program, which finds them by its environment; NULL after a complaint. */
-static struct settings *use_settings(const struct run_options *options) {
+struct settings *run_use_settings(const char *command, const struct run_options *options) {
     char path[PATH_MAX];
     const char *inherited = getenv("SPILLWAY_SETTINGS");
+    speaker = command;
     if (options->config)
         return use_file(options->config);
     if (options->flags.count > 0)
@@ -368,22 +371,31 @@ static bool use_keys(const struct settings *settings, int argc, char **argv,
     return export_variable("SPILLWAY_KEYS", keeper_directory(*keeper));
 }
 
+int run_make_ready(struct run_ready *ready, const char *program, const char *library,
+                   const struct settings *settings, int argc, char **argv) {
+    const char *search = getenv("PATH");
+    ready->keeper = NULL;
+    int error = launch_find_program(program, search ? search : "/bin:/usr/bin", ready->found,
+                                    sizeof ready->found);
+    if (error)
+        return launch_failed(program, NULL, error);
+    if ((!settings || use_keys(settings, argc, argv, &ready->keeper)) &&
+        use_library(library, program, ready->found))
+        return 0;
+    keeper_end(ready->keeper);
+    return 2;
+}
+
 static int become(char **program, const char *library, const struct settings *settings, int argc,
                   char **argv) {
-    char found[PATH_MAX];
-    struct keeper *keeper;
-    int status = 2;
-    const char *search = getenv("PATH");
-    int error =
-        launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
-    if (error)
-        return launch_failed(program[0], NULL, error);
-    if (use_keys(settings, argc, argv, &keeper) && use_library(library, program[0], found)) {
-        /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
-        execvp(found, program);
-        status = launch_failed(program[0], found, errno);
-    }
-    keeper_end(keeper);
+    struct run_ready ready;
+    int status = run_make_ready(&ready, program[0], library, settings, argc, argv);
+    if (status)
+        return status;
+    /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
+    execvp(ready.found, program);
+    status = launch_failed(program[0], ready.found, errno);
+    keeper_end(ready.keeper);
     return status;
 }
 
@@ -398,7 +410,7 @@ int command_run(int argc, char **argv) {
         run_options_free(&options);
         return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? 2 : 0;
     }
-    struct settings *settings = use_settings(&options);
+    struct settings *settings = run_use_settings("run", &options);
     bool good = settings && use_log(&options);
     char **program = options.program;
     run_options_free(&options);
