@@ -2,13 +2,15 @@
  * A fault: what a drill lets happen to attempts on a backend instead of asking it.
  *
  *   fault   = where ":" kind *option
- *   where   = BACKEND | ENDPOINT "/" BACKEND | "*"
- *   kind    = STATUS [cause] *( header "=" value ) | "refused" | "dns" | "tls" | "reset" |
- * "silence" | "silence-body" | "cut" [["after"] BYTES] | "stall" [["after"] BYTES] | "trickle"
- * [DURATION] cause   = "quota" | "too-large" | "content-filter" | "no-key" | "no-resource" |
- * "not-json" | "no-model" option  = NUMBER "%" | "every" N | "for" DURATION | "for" N "attempts" |
- * "after" DURATION | "after" N "attempts" value   = text without blanks | "'" text "'" | '"' text
- * '"'
+ *   where   = [ ENDPOINT "/" ] ( BACKEND | "*" )
+ *   kind    = STATUS [cause] *( header "=" value )
+ *           | "refused" | "dns" | "tls" | "reset" | "silence" | "silence-body"
+ *           | "cut" [["after"] BYTES] | "stall" [["after"] BYTES] | "trickle" [DURATION]
+ *   cause   = "quota" | "too-large" | "content-filter" | "no-key" | "no-resource"
+ *           | "not-json" | "no-model"
+ *   option  = NUMBER "%" | "every" N | "for" DURATION | "for" N "attempts"
+ *           | "after" DURATION | "after" N "attempts"
+ *   value   = text without blanks | "'" text "'" | '"' text '"'
  *
  * Plain words for these are read as well: "connection refused", "dns failure", "reset before
  * headers", "silence before the first body byte", "stream cut after 200 bytes", "429 with
@@ -49,7 +51,7 @@ enum fault_kind {
 struct fault {
     enum fault_kind kind;
     int status;                     /* what the attempt sees: 200 to 599; 0: no response */
-    char text[FAULT_TEXT_MAX + 1];  /* as it was written, without blanks around it */
+    char text[FAULT_TEXT_MAX + 1];  /* as it was written */
     char endpoint[FAULT_NAME_SIZE]; /* "": any */
     char backend[FAULT_NAME_SIZE];  /* "": all */
     char step[FAULT_STEP_SIZE];     /* of a mock's script, that acts it out; "" for FAULT_REFUSED,

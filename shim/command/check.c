@@ -236,6 +236,13 @@ static bool warn_backend(const struct settings *settings, const struct endpoint 
     }
 }
 
+unsigned check_warn_faults(const struct settings *settings, FILE *out) {
+    if (settings->fault_count > 0)
+        fprintf(out, "%s: warning: faults: %zu of them, without effect outside of spillway drill\n",
+                settings->file, settings->fault_count);
+    return settings->fault_count > 0;
+}
+
 unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out) {
     struct stat status;
     const char *distrust = NULL;
@@ -252,6 +259,7 @@ unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FI
                 distrust);
         count++;
     }
+    count += check_warn_faults(settings, out);
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &settings->endpoints[i];
         for (size_t j = 0; j < endpoint->backend_count; j++)

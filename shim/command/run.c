@@ -419,6 +419,7 @@ int command_run(int argc, char **argv) {
     int status = 2;
     if (good) {
         run_warn_keys(settings, environment, stderr);
+        check_warn_faults(settings, stderr);
         status = become(program, library, settings, argc, argv);
     }
     settings_free(settings);
