@@ -97,6 +97,15 @@ static void count_attempts(struct drill_figures *figures, const struct drill_rec
     }
 }
 
+static void count_met(struct drill_figures *figures, const struct drill_record *record,
+                      const struct drill_facts *facts) {
+    for (size_t i = 0; i < record->attempt_count; i++) {
+        size_t number = record->attempts[i].fault_number;
+        if (number > 0 && number <= facts->fault_count)
+            figures->met[number - 1]++;
+    }
+}
+
 static double first_after_begin(const struct drill_record *record,
                                 const struct drill_fault *fault) {
     double first = INFINITY;
@@ -151,13 +160,15 @@ struct drill_figures *drill_figures_new(const struct drill_record *record,
         return NULL;
     figures->backends = calloc(record->backend_count + 1, sizeof *figures->backends);
     figures->outages = calloc(facts->fault_count + 1, sizeof *figures->outages);
-    if (!figures->backends || !figures->outages || !count_durations(figures, record) ||
-        !count_processes(figures, record)) {
+    figures->met = calloc(facts->fault_count + 1, sizeof *figures->met);
+    if (!figures->backends || !figures->outages || !figures->met ||
+        !count_durations(figures, record) || !count_processes(figures, record)) {
         drill_figures_free(figures);
         return NULL;
     }
     count_transfers(figures, record);
     count_attempts(figures, record);
+    count_met(figures, record, facts);
     look_at_outages(figures, record, facts);
     figures->answered_share =
         figures->transfers ? (double)figures->answered / (double)figures->transfers : -1;
@@ -171,5 +182,6 @@ void drill_figures_free(struct drill_figures *figures) {
         return;
     free(figures->backends);
     free(figures->outages);
+    free(figures->met);
     free(figures);
 }

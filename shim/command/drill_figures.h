@@ -57,6 +57,7 @@ struct drill_figures {
     double p50, p99, longest;   /* seconds that finished transfers took */
     double first_answer_after_begin, first_answer_after_end; /* the longest of all outages */
     struct drill_backend_figures *backends;                  /* one for each of the record's */
+    size_t *met; /* per fault: how many attempts it met */
     struct drill_outage *outages;
     size_t outage_count;
 };

@@ -238,7 +238,8 @@ static void put_fault(const struct drill_report *report, size_t place, FILE *out
             outage = &report->figures->outages[i];
     fputs("<tr><td><code>", out);
     drill_put_html(fault->text, out);
-    fputs("</code></td><td class=\"n\">", out);
+    fprintf(out, "</code></td><td class=\"n\">%zu</td><td class=\"n\">",
+            report->figures->met[place]);
     put_time(outage ? outage->after_begin : -1, out);
     fputs("</td><td class=\"n\">", out);
     put_time(outage ? outage->after_end : -1, out);
@@ -249,47 +250,50 @@ static void put_faults(const struct drill_report *report, FILE *out) {
     if (!report->facts->fault_count)
         return;
     fputs("<section>\n<h2>Faults</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>fault</th>"
-          "<th class=\"n\">first answer after it began</th>"
+          "<th class=\"n\">met</th><th class=\"n\">first answer after it began</th>"
           "<th class=\"n\">after it ended</th></tr></thead>\n<tbody>\n",
           out);
     for (size_t i = 0; i < report->facts->fault_count; i++)
         put_fault(report, i, out);
-    fputs("</tbody>\n</table></div>\n<p class=\"note\">After it began: to the end of the first "
+    fputs("</tbody>\n</table></div>\n<p class=\"note\">Met: how many attempts. After it began: to "
+          "the end of the first "
           "answered transfer that began during it. After it ended: to the first answer from that "
           "backend.</p>\n</section>\n",
           out);
 }
 
-static void put_attempt(const struct drill_record *record, const struct drill_attempt *a,
+static void put_attempt(const struct drill_report *report, const struct drill_attempt *a,
                         FILE *out) {
+    const struct drill_record *record = report->record;
     const struct drill_transfer *t =
         a->transfer == DRILL_NONE ? NULL : &record->transfers[a->transfer];
     char outcome[48];
     drill_write_outcome(a, outcome, sizeof outcome);
     fprintf(out, "<tr><td class=\"n\">%.3f s</td><td>", a->begin);
-    drill_put_html(t ? t->id : "", out);
-    fputs("</td><td class=\"path\">", out);
-    drill_put_html(t ? t->path : "", out);
-    fprintf(out, "</td><td class=\"n\">%lu</td><td>", a->count);
     drill_put_html(record->backends[a->backend].name, out);
     fputs("</td><td class=\"outcome\">", out);
     put_shape(a->outcome, out);
     drill_put_html(outcome, out);
     fputs("</td><td class=\"n\">", out);
     put_time(a->end - a->begin, out);
+    fprintf(out, "</td><td class=\"n\">%lu</td><td>", a->count);
+    drill_put_html(drill_fault_text(report, a), out);
     fputs("</td><td>", out);
-    drill_put_html(a->fault ? a->fault : "", out);
+    drill_put_html(t ? t->id : "", out);
+    fputs("</td><td>", out);
+    drill_put_html(t ? t->path : "", out);
     fputs("</td></tr>\n", out);
 }
 
 static void put_attempts(const struct drill_report *report, FILE *out) {
     const struct drill_record *record = report->record;
-    fprintf(out, "<section>\n<h2>Attempts</h2>\n<div class=\"wide tall\" tabindex=\"0\" "
-                 "role=\"region\" aria-label=\"Attempts\"><table>\n<thead><tr><th class=\"n\">began"
-                 "</th><th>transfer</th><th>path</th><th class=\"n\">attempt</th><th>backend</th>"
-                 "<th>outcome</th><th class=\"n\">took</th><th>fault</th></tr></thead>\n<tbody>\n");
+    fputs("<section>\n<h2>Attempts</h2>\n<div class=\"wide tall\" tabindex=\"0\" role=\"region\" "
+          "aria-label=\"Attempts\"><table>\n<thead><tr><th class=\"n\">began</th><th>backend</th>"
+          "<th>outcome</th><th class=\"n\">took</th><th class=\"n\">attempt</th><th>fault</th>"
+          "<th>transfer</th><th>path</th></tr></thead>\n<tbody>\n",
+          out);
     for (size_t i = 0; i < record->attempt_count && i < ROWS_MAX; i++)
-        put_attempt(record, &record->attempts[i], out);
+        put_attempt(report, &record->attempts[i], out);
     fputs("</tbody>\n</table></div>\n", out);
     if (record->attempt_count > ROWS_MAX)
         fprintf(out, "<p class=\"note\">These are the first %d of %zu; --json has them all.</p>\n",

@@ -128,6 +128,7 @@ static void put_faults(const struct drill_report *report, FILE *out) {
         put_text(i ? ",\n  {" : "\n  {", "fault", fault->text, out);
         put_number(", ", "begin", fault->begin, out);
         put_number(", ", "end", fault->end, out);
+        put_count(", ", "met", report->figures->met[i], out);
         put_number(",\n   ", "first_answer_after_begin", outage ? outage->after_begin : -1, out);
         put_number(", ", "first_answer_after_end", outage ? outage->after_end : -1, out);
         fputc('}', out);
@@ -155,7 +156,7 @@ static void put_transfers(const struct drill_record *record, FILE *out) {
         put_text(", ", "endpoint", t->endpoint, out);
         put_text(", ", "path", t->path, out);
         put_number(",\n   ", "begin", t->begin, out);
-        put_number(", ", "end", t->finished ? t->end : -1, out);
+        put_number(", ", "end", t->finished || t->given_up ? t->end : -1, out);
         put_number(", ", "first_byte", t->first, out);
         put_count(", ", "attempts", t->attempts, out);
         put_code(", ", "status", t->status, out);
@@ -184,6 +185,7 @@ static void put_attempts(const struct drill_record *record, FILE *out) {
         put_code(", ", "curl", a->curl, out);
         put_text(",\n   ", "outcome", drill_outcome_name(a->outcome), out);
         put_text(", ", "fault", a->fault, out);
+        put_code(", ", "fault_number", (int)a->fault_number, out);
         put_truth(", ", "answer", a->answer, out);
         fputc('}', out);
     }

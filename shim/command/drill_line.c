@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/value.h"
+
 struct pair {
     char *name, *value;
 };
@@ -20,9 +22,10 @@ static const struct {
     { #name, offsetof(struct drill_line, name), false }
 #define NUMBER(name)                                                                               \
     { #name, offsetof(struct drill_line, name), true }
-    TEXT(event),  TEXT(endpoint), TEXT(backend), TEXT(transfer),   TEXT(path),       TEXT(error),
-    TEXT(reason), TEXT(fault),    NUMBER(pid),   NUMBER(attempt),  NUMBER(attempts), NUMBER(status),
-    NUMBER(curl), NUMBER(result), NUMBER(ms),    NUMBER(first_ms), NUMBER(seconds),
+    TEXT(event),      TEXT(endpoint),  TEXT(backend),        TEXT(transfer), TEXT(path),
+    TEXT(error),      TEXT(reason),    TEXT(fault),          NUMBER(pid),    NUMBER(attempt),
+    NUMBER(attempts), NUMBER(status),  NUMBER(curl),         NUMBER(result), NUMBER(ms),
+    NUMBER(first_ms), NUMBER(seconds), NUMBER(fault_number),
 #undef TEXT
 #undef NUMBER
 };
@@ -112,7 +115,9 @@ bool drill_line_read(char *text, struct drill_line *line) {
     *line = (struct drill_line){.time = -1, .pid = -1, .event = "", .endpoint = "", .backend = ""};
     line->transfer = line->path = line->error = line->reason = line->fault = "";
     line->attempt = line->attempts = line->status = line->curl = line->result = -1;
-    line->ms = line->first_ms = line->seconds = -1;
+    line->ms = line->first_ms = line->seconds = line->fault_number = -1;
+    if (value_has_control(text)) /* the log writes none as it is */
+        return false;
     for (char *p = text; *p;) {
         p = take_pair(p, &pair);
         if (!p || !take_field(line, &pair))

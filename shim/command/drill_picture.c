@@ -272,7 +272,7 @@ static void put_attempts(struct picture *picture, size_t place, double top) {
         drill_write_outcome(a, outcome, sizeof outcome);
         drill_write_time(a->end - a->begin, time, sizeof time);
         snprintf(says[i], sizeof says[i], "%s after %s%s%s", outcome, time,
-                 a->fault ? ", fault: " : "", a->fault ? a->fault : "");
+                 a->fault ? ", fault: " : "", drill_fault_text(picture->report, a));
         put_span(picture, a->outcome, a->begin, a->end, y[a->outcome]);
         add_mark(picture, a->outcome, a->begin, a->end, says[i]);
     }

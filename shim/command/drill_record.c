@@ -147,6 +147,7 @@ static bool take_attempt(struct drill_record *record, const struct drill_line *l
     attempt->curl = to_int(line->curl);
     snprintf(attempt->error, sizeof attempt->error, "%s", line->error);
     attempt->fault = *line->fault ? strdup(line->fault) : NULL;
+    attempt->fault_number = (size_t)to_int(line->fault_number);
     return attempt->fault || !*line->fault;
 }
 
@@ -172,7 +173,8 @@ static bool take_transfer(struct drill_record *record, const struct drill_line *
         transfer->exhausted = true;
     if (strcmp(line->event, "finished") != 0)
         return true;
-    transfer->finished = true;
+    transfer->finished = line->result >= 0;
+    transfer->given_up = !transfer->finished;
     transfer->end = limited(record, line->time - record->start);
     if (line->ms >= 0)
         transfer->begin = limited(record, transfer->end - line->ms / 1000);

@@ -23,7 +23,7 @@ enum drill_outcome {
     DRILL_THROTTLED,  /* 429 */
     DRILL_REJECTED,   /* another status from 400 on */
     DRILL_FAILED,     /* no response, or not all of it */
-    DRILL_UNFINISHED, /* its process ended before it did */
+    DRILL_UNFINISHED, /* the program gave it up, or its process ended before it did */
     DRILL_OUTCOMES
 };
 
@@ -42,7 +42,8 @@ struct drill_attempt {
     int status;          /* 0: none */
     int curl;            /* libcurl's code if it failed, else 0 */
     char error[16];      /* connect, reset, timeout, cut, ...; empty if it did not fail */
-    char *fault;         /* the fault that met it; NULL: none */
+    char *fault;         /* the kind of the fault that met it; NULL: none */
+    size_t fault_number; /* its place in the list of faults, from 1; 0: none, or unknown */
     enum drill_outcome outcome;
     bool answer; /* its response is the one that answered the program */
 };
@@ -63,7 +64,9 @@ struct drill_transfer {
     unsigned long attempts; /* as the record has them */
     int status;             /* what the program got; 0: none */
     int result;             /* libcurl's code */
-    bool finished, exhausted;
+    bool finished;          /* until it had a result */
+    bool given_up;          /* by the program */
+    bool exhausted;
     bool retry; /* the program asks again what was not answered, it seems */
     enum drill_outcome outcome;
     size_t last_attempt; /* index, or DRILL_NONE */

@@ -53,4 +53,9 @@ void drill_write_outcome(const struct drill_attempt *attempt, char *out, size_t 
 /* The same for what TRANSFER gave its program. */
 void drill_write_ending(const struct drill_transfer *transfer, char *out, size_t size);
 
+/* The fault that met ATTEMPT, as it was written, or its kind if that is all that is known; "" if
+ * none did. */
+const char *drill_fault_text(const struct drill_report *report,
+                             const struct drill_attempt *attempt);
+
 #endif

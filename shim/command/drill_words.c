@@ -45,3 +45,11 @@ void drill_write_ending(const struct drill_transfer *transfer, char *out, size_t
     else
         snprintf(out, size, "%d", transfer->status);
 }
+
+const char *drill_fault_text(const struct drill_report *report,
+                             const struct drill_attempt *attempt) {
+    size_t number = attempt->fault_number;
+    if (number > 0 && number <= report->facts->fault_count)
+        return report->facts->faults[number - 1].text;
+    return attempt->fault ? attempt->fault : "";
+}

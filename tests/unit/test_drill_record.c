@@ -65,6 +65,7 @@ Test(drill_line, what_is_none) {
         "time=2026-01-31T12:00:00.000Z pid=1 event=x a=b=c",
         "time=2026-01-31T12:00:00.000Z pid=1 event=x =",
         "time=2026-01-31T12:00:00.000Z pid=1 event=x word",
+        "time=2026-01-31T12:00:00.000Z pid=1 event=x\033[2J",
         "time=2026-01-31T12:00:00.000Z pid=1 event=\"\"",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -215,6 +216,30 @@ Test(drill_record, a_killed_process_leaves_its_transfer_unfinished) {
     cr_expect_not(record->attempts[0].answer);
     cr_expect_eq(figures->unfinished, 1);
     sample_near(figures->p50, -1);
+}
+
+/* It has seen enough, and takes the handle away. */
+Test(drill_record, what_the_program_gives_up_is_unfinished) {
+    take("time=2026-01-31T12:00:01.000Z level=info pid=7 event=intercepted endpoint=llm path=/chat "
+         "transfer=7-1\n"
+         "time=2026-01-31T12:00:03.000Z level=info pid=7 event=finished endpoint=llm transfer=7-1 "
+         "attempts=1 status=200 ms=2000.000\n");
+    cr_expect_eq(record->transfers[0].outcome, DRILL_UNFINISHED);
+    sample_near(record->transfers[0].end, 3);
+    cr_expect_eq(figures->unfinished, 1);
+    cr_expect_eq(drill_statuses(figures->statuses, 0, 599), 0);
+}
+
+Test(drill_record, how_often_a_fault_met) {
+    take("time=2026-01-31T12:00:01.000Z level=info pid=7 event=attempt endpoint=llm backend=ptu "
+         "attempt=1 status=429 ms=1.000 fault=status fault_number=1\n"
+         "time=2026-01-31T12:00:02.000Z level=info pid=7 event=attempt endpoint=llm backend=ptu "
+         "attempt=1 status=429 ms=1.000 fault=status fault_number=1\n"
+         "time=2026-01-31T12:00:02.000Z level=info pid=7 event=attempt endpoint=llm backend=ptu "
+         "attempt=1 status=429 ms=1.000 fault=status fault_number=3\n");
+    cr_expect_eq(figures->faulted, 3);
+    cr_expect_eq(figures->met[0], 2);
+    cr_expect_eq(figures->met[1], 0);
 }
 
 Test(drill_record, a_backend_that_the_settings_do_not_have) {

@@ -196,6 +196,33 @@ Test(drill_report, nothing_of_the_record_is_markup) {
     print_json();
 }
 
+/* A record whose bytes were changed at random is still one that can be shown. */
+Test(drill_report, whatever_the_record_says) {
+    static const char bytes[] = "\n \"=\\<&09.:-_axZ\xff\x01";
+    unsigned short state[3] = {7, 8, 9};
+    for (int round = 0; round < 300; round++) {
+        char lines[sizeof sample_record];
+        memcpy(lines, sample_record, sizeof lines);
+        for (int i = 0; i < 1 + round / 10; i++)
+            lines[(size_t)nrand48(state) % (sizeof lines - 1)] =
+                bytes[(size_t)nrand48(state) % (sizeof bytes - 1)];
+        take(sample_yaml, lines, &sample_facts);
+        print_json();
+        print_text(80);
+        FILE *out = open_text();
+        drill_print_html(&report, out);
+        fclose(out);
+        cr_assert_null(memchr(text, '\xff', length));
+        cr_assert_null(memchr(text, '\x01', length));
+        drill_figures_free(figures);
+        drill_record_free(record);
+        settings_free(settings);
+        figures = NULL;
+        record = NULL;
+        settings = NULL;
+    }
+}
+
 Test(drill_report, the_page_needs_nothing_else) {
     take(sample_yaml, sample_record, &sample_facts);
     FILE *out = open_text();
