@@ -99,7 +99,7 @@ static int prepare(struct drill *drill, int argc, char **argv) {
         run_warn_keys(drill->settings, environment, stderr);
     /* mocks need no keys */
     return run_make_ready(&drill->ready, options->run.program[0], library,
-                          options->against_mocks ? NULL : drill->settings, argc, argv);
+                          drill->settings, !options->against_mocks, argc, argv);
 }
 
 /* ---- the report --------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config/nearest.h"
+#include "shim/command/ca.h"
 #include "shim/command/check.h"
 #include "shim/command/doctor.h"
 #include "shim/command/drill.h"
@@ -27,6 +28,7 @@ static const struct {
     {"reset", command_reset, "end cooldowns"},
     {"drain", command_drain, "take backends out by hand"},
     {"undrain", command_undrain, "put drained backends back"},
+    {"ca", command_ca, "make the certificate authority for https through the relay"},
     {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };

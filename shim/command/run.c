@@ -17,6 +17,8 @@
 #include "shim/command/elf.h"
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
+#include "shim/command/trust.h"
+#include "shim/relay/authority.h"
 
 #define MESSAGE_SIZE 1000
 
@@ -176,12 +178,10 @@ void run_options_free(struct run_options *options) {
 static bool warn_key(const struct endpoint *endpoint, const struct backend *backend,
                      settings_lookup *lookup, FILE *out) {
     const char *fault = NULL;
-    if (backend->key_source == KEY_ENVIRONMENT) {
-        const char *value = lookup(backend->key);
-        fault = value && *value ? NULL : "is not set";
-    } else if (backend->key_source == KEY_FILE) {
+    if (backend->key_source == KEY_ENVIRONMENT)
+        fault = check_key_variable(lookup(backend->key));
+    else if (backend->key_source == KEY_FILE)
         fault = check_key_file(backend->key);
-    }
     if (!fault)
         return false;
     fprintf(out, "spillway: %s%s %s: backend %s of endpoint %s has no key\n", backend->key,
@@ -371,16 +371,34 @@ static bool use_keys(const struct settings *settings, int argc, char **argv,
     return export_variable("SPILLWAY_KEYS", keeper_directory(*keeper));
 }
 
+/* Makes the program trust the relay's certificates, besides those that it would trust anyway. */
+static bool use_trust(const struct settings *settings) {
+    char directory[PATH_MAX], bundle[PATH_MAX], message[MESSAGE_SIZE];
+    if (!trust_needed(settings))
+        return true;
+    if (!authority_directory(environment, directory))
+        return refuse("relay: {tls: on} needs XDG_CONFIG_HOME or HOME, where its authority lies");
+    if (!trust_check(directory, settings, message, sizeof message))
+        return refuse("%s", message);
+    for (const char *const *name = trust_variables; *name; name++)
+        if (!trust_bundle(directory, getenv(*name), bundle, message, sizeof message))
+            return refuse("%s", message);
+        else if (!export_variable(*name, bundle))
+            return false;
+    return true;
+}
+
 int run_make_ready(struct run_ready *ready, const char *program, const char *library,
-                   const struct settings *settings, int argc, char **argv) {
+                   const struct settings *settings, bool keys, int argc, char **argv) {
     const char *search = getenv("PATH");
     ready->keeper = NULL;
     int error = launch_find_program(program, search ? search : "/bin:/usr/bin", ready->found,
                                     sizeof ready->found);
     if (error)
         return launch_failed(program, NULL, error);
-    if ((!settings || use_keys(settings, argc, argv, &ready->keeper)) &&
-        use_library(library, program, ready->found))
+    bool good = use_trust(settings) && (keys ? use_keys(settings, argc, argv, &ready->keeper)
+                                             : export_variable("SPILLWAY_KEYS", NULL));
+    if (good && use_library(library, program, ready->found))
         return 0;
     keeper_end(ready->keeper);
     return 2;
@@ -389,7 +407,7 @@ int run_make_ready(struct run_ready *ready, const char *program, const char *lib
 static int become(char **program, const char *library, const struct settings *settings, int argc,
                   char **argv) {
     struct run_ready ready;
-    int status = run_make_ready(&ready, program[0], library, settings, argc, argv);
+    int status = run_make_ready(&ready, program[0], library, settings, true, argc, argv);
     if (status)
         return status;
     /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */

@@ -50,13 +50,13 @@ struct run_ready {
 };
 
 /*
- * All that PROGRAM needs beside settings: its file, the keys of key_commands, and LIBRARY in
- * LD_PRELOAD. With SETTINGS NULL it needs no keys. ARGV, of ARGC words, is what ps shows of us.
+ * All that PROGRAM needs beside settings: its file, trust in the relay, with KEYS those of
+ * key_commands, and LIBRARY in LD_PRELOAD. ARGV, of ARGC words, is what ps shows of us.
  * Returns 0, or an exit status after a complaint on stderr. A signal that comes while a key_command
  * runs ends this process.
  */
 int run_make_ready(struct run_ready *ready, const char *program, const char *library,
-                   const struct settings *settings, int argc, char **argv);
+                   const struct settings *settings, bool keys, int argc, char **argv);
 
 /* Writes a sentence about the option FOUND that getopt_long stopped at to MESSAGE: KNOWN if it
  * lacks its value, else the nearest of ALL is named. What is behind a '=' may be a key and is not

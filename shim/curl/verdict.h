@@ -34,10 +34,10 @@ enum verdict verdict_of_attempt(struct transfer *transfer, CURLcode result);
 bool verdict_is_silent(struct transfer *transfer, curl_off_t up_total, curl_off_t up, uint64_t now);
 
 /*
- * Whether the program's own DEADLINE (CLOCK_BOOTTIME in ns, 0: none) is over at NOW, or so near that
- * it counts as over: libcurl reckons in whole milliseconds, cut off, so that it may end a transfer
- * one millisecond early (Curl_timediff as of 7.88), and what is left for a later attempt is cut off
- * once more.
+ * Whether the program's own DEADLINE (CLOCK_BOOTTIME in ns, 0: none) is over at NOW, or so near
+ * that it counts as over: libcurl reckons in whole milliseconds, cut off, so that it may end a
+ * transfer one millisecond early (Curl_timediff as of 7.88), and what is left for a later attempt
+ * is cut off once more.
  */
 bool verdict_time_is_out(uint64_t deadline, uint64_t now);
 

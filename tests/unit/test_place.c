@@ -99,16 +99,16 @@ Test(place, is_held_on_by_who_inherits_it) {
 }
 
 Test(place, believes_nothing_else) {
-    static const char *const contents[] = {"",
-                                           "spillway relay 1 port=80",
-                                           "spillway relay 2 port=80 tls=0\n",
-                                           "spillway relay 1 port=80 tls=0",
-                                           "spillway relay 1 port=-1 tls=0\n",
-                                           "spillway relay 1 port=99999 tls=0\n",
-                                           "spillway relay 1 port=080 tls=0\n",
-                                           "spillway relay 1 port=80 tls=0\nx",
-                                           "spillway relay 1 port=80 tls=0 ................"
-                                           "..............................\n"};
+    static const char *const contents[] = {
+        "",
+        "spillway relay 1 port=80",
+        "spillway relay 2 port=80 tls=0\n",
+        "spillway relay 1 port=80 tls=0",
+        "spillway relay 1 port=-1 tls=0\n",
+        "spillway relay 1 port=99999 tls=0\n",
+        "spillway relay 1 port=080 tls=0\n",
+        "spillway relay 1 port=80 tls=0\nx",
+        "spillway relay 1 port=80 tls=0 long: .................................\n"};
     struct place place;
     int claim = place_claim(file);
     for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
