@@ -34,7 +34,7 @@ struct drill_page {
     uint64_t seed;
     uint32_t flags; /* DRILL_... */
     uint32_t reserved;
-    /* Per fault, in the order of the list: the attempts that it was a matter of, see choose.h. */
+    /* Per fault, in the order of the list: the attempts that it was a matter of; see drill.h. */
     _Atomic uint64_t passed[FAULTS_MAX];
 };
 
