@@ -18,7 +18,10 @@
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
 #include "shim/command/metrics.h"
+#include "shim/command/prepare.h"
+#include "shim/command/relay_wait.h"
 
+#define COMMAND      "drill"
 #define MESSAGE_SIZE 1000
 
 /* What a drill has until its end. */
@@ -28,13 +31,14 @@ struct drill {
     struct drill_faults faults;
     struct drill_facts facts;
     struct drill_expectations expectations;
-    struct run_ready ready;
+    char found[PATH_MAX]; /* the program's file, with a slash */
+    struct keeper *keeper;
 };
 
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    fputs("spillway: drill: ", stderr);
+    fputs("spillway: " COMMAND ": ", stderr);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
@@ -83,11 +87,26 @@ static bool take_faults(struct drill *drill) {
     return true;
 }
 
+/* Returns 0 or an exit status. */
+static int prepare_program(struct drill *drill, const char *library, int argc, char **argv) {
+    const char *program = drill->options.run.program[0], *search = getenv("PATH");
+    int error = launch_find_program(program, search ? search : "/bin:/usr/bin", drill->found,
+                                    sizeof drill->found);
+    if (error)
+        return launch_failed(program, NULL, error);
+    bool keys = drill->options.against_mocks /* which need none */
+                    ? prepare_variable(COMMAND, "SPILLWAY_KEYS", NULL)
+                    : prepare_keys(COMMAND, drill->settings, argc, argv, &drill->keeper);
+    bool good = keys && prepare_trust(COMMAND, drill->settings) &&
+                prepare_library(COMMAND, library, program, drill->found);
+    return good ? 0 : 2;
+}
+
 /* Everything that can be wrong is found before the program starts. Returns 0 or an exit status. */
 static int prepare(struct drill *drill, int argc, char **argv) {
     const struct drill_options *options = &drill->options;
     char library[PATH_MAX], message[MESSAGE_SIZE];
-    drill->settings = run_use_settings("drill", &options->run);
+    drill->settings = prepare_settings(COMMAND, options->run.config, &options->run.flags);
     if (!drill->settings || !take_faults(drill) || !check_file("--html", options->html) ||
         !check_file("--json", options->json))
         return 2;
@@ -97,9 +116,7 @@ static int prepare(struct drill *drill, int argc, char **argv) {
     }
     if (!options->against_mocks)
         run_warn_keys(drill->settings, environment, stderr);
-    /* mocks need no keys */
-    return run_make_ready(&drill->ready, options->run.program[0], library,
-                          drill->settings, !options->against_mocks, argc, argv);
+    return prepare_program(drill, library, argc, argv);
 }
 
 /* ---- the report --------------------------------------------------------------------------- */
@@ -180,7 +197,7 @@ static int read_and_report(struct drill *drill, const struct drill_stage *stage,
 
 /* ---- the program -------------------------------------------------------------------------- */
 
-static int perform(struct drill *drill, const struct child_signals *before) {
+static int perform(struct drill *drill, const struct child_signals *before, int argc, char **argv) {
     struct drill_stage stage;
     char message[MESSAGE_SIZE];
     char **program = drill->options.run.program;
@@ -190,11 +207,12 @@ static int perform(struct drill *drill, const struct child_signals *before) {
         refuse("%s", message);
         return 2;
     }
-    int error = child_run(drill->ready.found, program, before, &ended);
+    bool arranged = relay_arrange(COMMAND, drill->settings, argc, argv);
+    int error = arranged ? child_run(drill->found, program, before, &ended) : 0;
     double length = drill_stage_seconds(&stage);
     if (error) {
-        status = launch_failed(program[0], drill->ready.found, error);
-    } else {
+        status = launch_failed(program[0], drill->found, error);
+    } else if (arranged) {
         drill->facts.signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
         drill->facts.exit_status = WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
         status = read_and_report(drill, &stage, length);
@@ -208,10 +226,10 @@ static int run_drill(struct drill *drill, int argc, char **argv) {
     int status = prepare(drill, argc, argv);
     if (status == 0) {
         child_block(&before);
-        status = perform(drill, &before);
-        keeper_end(drill->ready.keeper);
+        status = perform(drill, &before, argc, argv);
         child_unblock(&before);
     }
+    keeper_end(drill->keeper);
     drill_expect_free(&drill->expectations);
     drill_faults_free(&drill->faults);
     settings_free(drill->settings);

@@ -253,7 +253,8 @@ static void keep(void *argument, const struct watch *watch) {
 }
 
 bool keeper_start(struct keeper *keeper, int argc, char **argv) {
-    return helper_start(keep, keeper, argc, argv);
+    static const struct helper_options options = {.name = "keys"};
+    return helper_start(keep, keeper, &options, argc, argv);
 }
 
 void keeper_end(struct keeper *keeper) {

@@ -10,6 +10,7 @@
 #include "shim/command/hand.h"
 #include "shim/command/metrics.h"
 #include "shim/command/mock.h"
+#include "shim/command/relay.h"
 #include "shim/command/run.h"
 #include "shim/command/status.h"
 
@@ -29,6 +30,7 @@ static const struct {
     {"drain", command_drain, "take backends out by hand"},
     {"undrain", command_undrain, "put drained backends back"},
     {"ca", command_ca, "make the certificate authority for https through the relay"},
+    {"relay", command_relay, "serve programs without libcurl"},
     {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };

@@ -14,13 +14,13 @@
 
 #include "config/nearest.h"
 #include "shim/command/check.h"
-#include "shim/command/elf.h"
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
-#include "shim/command/trust.h"
-#include "shim/relay/authority.h"
+#include "shim/command/prepare.h"
+#include "shim/command/relay_wait.h"
 
 #define MESSAGE_SIZE 1000
+#define COMMAND      "run"
 
 static const char usage[] =
     "Usage: spillway run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
@@ -199,13 +199,10 @@ unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup,
     return missing;
 }
 
-/* Who complains. Written by run_use_settings. */
-static const char *speaker = "run";
-
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    fprintf(stderr, "spillway: %s: ", speaker);
+    fputs("spillway: " COMMAND ": ", stderr);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
@@ -216,204 +213,25 @@ static const char *environment(const char *name) {
     return getenv(name);
 }
 
-static bool export_variable(const char *name, const char *value) {
-    if ((value ? setenv(name, value, 1) : unsetenv(name)) == 0)
-        return true;
-    return refuse("cannot set %s: %s", name, strerror(errno));
-}
-
-/* A key_command is run as the user: nobody else may have written it. */
-static bool trust_file(const struct settings *settings, const char *path) {
-    struct stat status;
-    if (!keeper_needed(settings))
-        return true;
-    if (stat(path, &status) != 0)
-        return refuse("%s: %s", path, strerror(errno));
-    const char *distrust = keeper_distrusts(&status);
-    return !distrust || refuse("%s has a key_command, which is not run: %s", path, distrust);
-}
-
-static struct settings *load_file(const char *path) {
-    char message[MESSAGE_SIZE];
-    struct settings_error error;
-    struct settings *settings = settings_load_file(path, &error);
-    if (!settings) {
-        settings_describe_error(path, &error, message, sizeof message);
-        fprintf(stderr, "%s\n", message);
-    } else if (!trust_file(settings, path)) {
-        settings_free(settings);
-        settings = NULL;
-    }
-    return settings;
-}
-
-static struct settings *use_file(const char *path) {
-    char absolute[PATH_MAX];
-    if (!launch_absolute(path, absolute, sizeof absolute)) {
-        refuse("'%s' is too long a path", path);
-        return NULL;
-    }
-    struct settings *settings = load_file(path);
-    if (settings && check_exposes_keys(settings))
-        fprintf(stderr, "spillway: %s holds keys and others can read it (chmod 600)\n", path);
-    if (settings && export_variable("SPILLWAY_CONFIG", absolute) &&
-        export_variable("SPILLWAY_SETTINGS", NULL))
-        return settings;
-    settings_free(settings);
-    return NULL;
-}
-
-static struct settings *use_flags(const struct flags *flags) {
-    char message[MESSAGE_SIZE];
-    char *text = flags_text(flags, message, sizeof message);
-    struct settings *settings = text ? flags_load(flags, text, message, sizeof message) : NULL;
-    bool good = settings ? export_variable("SPILLWAY_SETTINGS", text) &&
-                               export_variable("SPILLWAY_CONFIG", NULL)
-                         : refuse("%s", message);
-    free(text);
-    if (good)
-        return settings;
-    settings_free(settings);
-    return NULL;
-}
-
-/* The settings of a `run` around this one, or of the user: they win over a file. */
-static struct settings *use_inherited(const char *text) {
-    struct settings_error error;
-    char message[MESSAGE_SIZE];
-    struct settings *settings = settings_load_text("SPILLWAY_SETTINGS", text, strlen(text), &error);
-    if (!settings) {
-        settings_describe_error("SPILLWAY_SETTINGS", &error, message, sizeof message);
-        fprintf(stderr, "%s\n", message);
-    }
-    return settings;
-}
-
-struct settings *run_use_settings(const char *command, const struct run_options *options) {
-    char path[PATH_MAX];
-    const char *inherited = getenv("SPILLWAY_SETTINGS");
-    speaker = command;
-    if (options->config)
-        return use_file(options->config);
-    if (options->flags.count > 0)
-        return use_flags(&options->flags);
-    if (inherited && *inherited)
-        return use_inherited(inherited);
-    if (settings_locate(environment, path, sizeof path))
-        return use_file(path);
-    refuse("found no settings, expected -c FILE, or --endpoint URL with --backend PRIORITY=URL");
-    return NULL;
-}
-
-/* The shim says nothing when it cannot write its log, so say it here. */
-static bool use_log(const struct run_options *options) {
-    char path[PATH_MAX], copy[PATH_MAX];
-    if (options->log_level && !export_variable("SPILLWAY_LOG", options->log_level))
-        return false;
-    if (!options->log_file)
-        return true;
-    if (!launch_absolute(options->log_file, path, sizeof path))
-        return refuse("--log: '%s' is too long a path", options->log_file);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
-    int error = fd < 0 ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    memcpy(copy, path, sizeof copy);
-    if (error == ENOENT && access(dirname(copy), W_OK | X_OK) == 0)
-        error = 0; /* the first event makes it */
-    if (error)
-        return refuse("--log: cannot write '%s': %s", path, strerror(error));
-    return export_variable("SPILLWAY_LOG_FILE", path);
-}
-
-/* Says so when the program in FOUND cannot be reached; sets what is loaded into it. */
-static bool use_library(const char *library, const char *program, const char *found) {
-    char file[PATH_MAX];
-    enum reach reach = reach_of_program(found, file, sizeof file);
-    const char *kind = reach_describe(reach);
-    if (kind && strcmp(file, found) == 0)
-        fprintf(stderr, "spillway: %s is %s: its requests can't be reached, it runs as it is\n",
-                program, kind);
-    else if (kind)
-        fprintf(stderr,
-                "spillway: %s is run by %s, which is %s: its requests can't be reached, it runs as "
-                "it is\n",
-                program, file, kind);
-    char *list =
-        launch_preload(reach_tolerates_preload(reach) ? library : NULL, getenv("LD_PRELOAD"));
-    if (!list)
-        return refuse("out of memory");
-    bool good = export_variable("LD_PRELOAD", *list ? list : NULL);
-    free(list);
-    return good;
-}
-
-/* Fetches the keys of key_commands. False after a complaint; else *KEEPER is NULL if there are
- * none. */
-static bool use_keys(const struct settings *settings, int argc, char **argv,
-                     struct keeper **keeper) {
-    char message[MESSAGE_SIZE];
-    *keeper = NULL;
-    if (!keeper_needed(settings)) /* those of a `run` around this one are not for these settings */
-        return export_variable("SPILLWAY_KEYS", NULL);
-    *keeper = keeper_new(settings, message, sizeof message);
-    if (!*keeper)
-        return refuse("%s", message);
-    int number = keeper_fetch(*keeper, stderr);
-    if (number) {
-        keeper_end(*keeper);
-        *keeper = NULL;
-        raise(number);
-        return false; /* not reached, unless it is blocked */
-    }
-    if (!keeper_start(*keeper, argc, argv))
-        return refuse("cannot start the process that keeps keys fresh: %s", strerror(errno));
-    return export_variable("SPILLWAY_KEYS", keeper_directory(*keeper));
-}
-
-/* Makes the program trust the relay's certificates, besides those that it would trust anyway. */
-static bool use_trust(const struct settings *settings) {
-    char directory[PATH_MAX], bundle[PATH_MAX], message[MESSAGE_SIZE];
-    if (!trust_needed(settings))
-        return true;
-    if (!authority_directory(environment, directory))
-        return refuse("relay: {tls: on} needs XDG_CONFIG_HOME or HOME, where its authority lies");
-    if (!trust_check(directory, settings, message, sizeof message))
-        return refuse("%s", message);
-    for (const char *const *name = trust_variables; *name; name++)
-        if (!trust_bundle(directory, getenv(*name), bundle, message, sizeof message))
-            return refuse("%s", message);
-        else if (!export_variable(*name, bundle))
-            return false;
-    return true;
-}
-
-int run_make_ready(struct run_ready *ready, const char *program, const char *library,
-                   const struct settings *settings, bool keys, int argc, char **argv) {
-    const char *search = getenv("PATH");
-    ready->keeper = NULL;
-    int error = launch_find_program(program, search ? search : "/bin:/usr/bin", ready->found,
-                                    sizeof ready->found);
-    if (error)
-        return launch_failed(program, NULL, error);
-    bool good = use_trust(settings) && (keys ? use_keys(settings, argc, argv, &ready->keeper)
-                                             : export_variable("SPILLWAY_KEYS", NULL));
-    if (good && use_library(library, program, ready->found))
-        return 0;
-    keeper_end(ready->keeper);
-    return 2;
-}
-
 static int become(char **program, const char *library, const struct settings *settings, int argc,
                   char **argv) {
-    struct run_ready ready;
-    int status = run_make_ready(&ready, program[0], library, settings, true, argc, argv);
-    if (status)
-        return status;
-    /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
-    execvp(ready.found, program);
-    status = launch_failed(program[0], ready.found, errno);
-    keeper_end(ready.keeper);
+    char found[PATH_MAX];
+    struct keeper *keeper = NULL;
+    int status = 2;
+    const char *search = getenv("PATH");
+    int error =
+        launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
+    if (error)
+        return launch_failed(program[0], NULL, error);
+    if (!relay_arrange(COMMAND, settings, argc, argv))
+        return 2;
+    if (prepare_trust(COMMAND, settings) && prepare_keys(COMMAND, settings, argc, argv, &keeper) &&
+        prepare_library(COMMAND, library, program[0], found)) {
+        /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
+        execvp(found, program);
+        status = launch_failed(program[0], found, errno);
+    }
+    keeper_end(keeper);
     return status;
 }
 
@@ -428,8 +246,8 @@ int command_run(int argc, char **argv) {
         run_options_free(&options);
         return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? 2 : 0;
     }
-    struct settings *settings = run_use_settings("run", &options);
-    bool good = settings && use_log(&options);
+    struct settings *settings = prepare_settings(COMMAND, options.config, &options.flags);
+    bool good = settings && prepare_log(COMMAND, options.log_file, options.log_level);
     char **program = options.program;
     run_options_free(&options);
     if (good && !launch_find_library(library, sizeof library, message, sizeof message))

@@ -5,7 +5,6 @@
 #define SPILLWAY_SHIM_COMMAND_RUN_H
 
 #include <getopt.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -36,27 +35,6 @@ void run_options_free(struct run_options *options);
  * as LOOKUP sees it, or its key_file can't be read or is empty. Returns their number.
  */
 unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup, FILE *out);
-
-/*
- * The settings for a program, as OPTIONS ask for them: our environment, which it inherits, says
- * where they are (SPILLWAY_CONFIG, SPILLWAY_SETTINGS). Returns them for settings_free, or NULL
- * after a complaint of COMMAND on stderr; COMMAND speaks from then on.
- */
-struct settings *run_use_settings(const char *command, const struct run_options *options);
-
-struct run_ready {
-    char found[PATH_MAX];  /* the program's file, with a slash */
-    struct keeper *keeper; /* for keeper_end if the program does not start; perhaps NULL */
-};
-
-/*
- * All that PROGRAM needs beside settings: its file, trust in the relay, with KEYS those of
- * key_commands, and LIBRARY in LD_PRELOAD. ARGV, of ARGC words, is what ps shows of us.
- * Returns 0, or an exit status after a complaint on stderr. A signal that comes while a key_command
- * runs ends this process.
- */
-int run_make_ready(struct run_ready *ready, const char *program, const char *library,
-                   const struct settings *settings, bool keys, int argc, char **argv);
 
 /* Writes a sentence about the option FOUND that getopt_long stopped at to MESSAGE: KNOWN if it
  * lacks its value, else the nearest of ALL is named. What is behind a '=' may be a key and is not
