@@ -37,6 +37,7 @@ endif
 
 CORE     := $(wildcard config/*.c shim/*.c shim/fault/*.c shim/pool/*.c shim/request/*.c)
 CURL     := $(wildcard shim/curl/*.c)
+RELAY    := $(wildcard shim/relay/*.c)
 COMMAND  := $(wildcard shim/command/*.c)
 UNIT     := $(wildcard tests/unit/*.c)
 PROGRAMS := $(wildcard tests/programs/*.c)
@@ -55,14 +56,14 @@ $(OUT)/libspillway.so: $(call object,$(CORE) $(CURL)) shim/libspillway.map
 	$(CC) -shared $(LINK) $(LDFLAGS) -Wl,-z,defs -Wl,-z,lazy -Wl,-z,noseparate-code -Wl,--as-needed -Wl,--exclude-libs,ALL \
 	  -Wl,--version-script=shim/libspillway.map -o $@ $(call object,$(CORE) $(CURL)) -l:libyaml.a
 
-$(OUT)/spillway: $(call object,$(CORE) $(COMMAND))
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lncurses -ltinfo -lm
+$(OUT)/spillway: $(call object,$(CORE) $(RELAY) $(COMMAND))
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lgnutls -lcurl -lnettle -lncurses -ltinfo -lm
 
 # What the hooks call is tested in the runner; the hooks themselves only in programs that it starts.
 HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/mime.c shim/curl/dlopen.c)
-$(OUT)/unit-tests: $(call object,$(UNIT) $(CORE)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
+$(OUT)/unit-tests: $(call object,$(UNIT) $(CORE) $(RELAY)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
                    $(filter-out $(OUT)/obj/shim/command/main.o,$(call object,$(COMMAND)))
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lcurl -lnettle -lncurses -ltinfo -lcriterion -lm
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lgnutls -lcurl -lnettle -lncurses -ltinfo -lcriterion -lm
 
 # What threads share, used by threads, without libcurl: for scripts/tsan.
 $(OUT)/shared: $(call object,tests/tsan/shared.c $(CORE))

@@ -109,18 +109,24 @@ static bool set_name(struct loader *loader, const struct schema_key *key, const 
     return loader_text(loader, key, value, 63, field);
 }
 
-static bool same_word(const char *a, const char *b) {
-    return strcmp(a, b) == 0;
+static bool is_one_of(const char *text, const char *const *words) {
+    while (*words && strcmp(*words, text) != 0)
+        words++;
+    return *words;
 }
 
-/* YAML 1.1 programs write off as false. */
+/* YAML 1.1 programs write off as false, and on as true. */
 static const char *undo_boolean(const struct schema_key *key, const struct node *value) {
+    static const char *const negative[] = {"false", "False", "FALSE", "Off", "OFF", "no", NULL};
+    static const char *const positive[] = {"true", "True", "TRUE", "On", "ON", "yes", NULL};
     unsigned place;
-    const char *text = value->text;
-    bool negative = value->plain && (same_word(text, "false") || same_word(text, "False") ||
-                                     same_word(text, "FALSE") || same_word(text, "Off") ||
-                                     same_word(text, "OFF") || same_word(text, "no"));
-    return negative && value_parse_word(key->words, "off", &place) ? "off" : text;
+    if (!value->plain)
+        return value->text;
+    if (is_one_of(value->text, negative) && value_parse_word(key->words, "off", &place))
+        return "off";
+    if (is_one_of(value->text, positive) && value_parse_word(key->words, "on", &place))
+        return "on";
+    return value->text;
 }
 
 /* Sets the field of KEY in BASE to the number, word or amount that TEXT spells. */

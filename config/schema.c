@@ -26,6 +26,8 @@ const char *const schema_levels[] = {
     [LOG_OFF] = "off",   [LOG_ERROR] = "error", [LOG_WARN] = "warn",
     [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL};
 
+const char *const schema_switches[] = {[SWITCH_OFF] = "off", [SWITCH_ON] = "on", NULL};
+
 /* The loader writes words and numbers as four bytes. */
 _Static_assert(sizeof(enum dialect) == 4 && sizeof(enum log_level) == 4, "enums are four bytes");
 _Static_assert(sizeof(int) == 4 && sizeof(unsigned) == 4, "numbers are four bytes");
@@ -59,6 +61,14 @@ const struct schema_key schema_keys[] = {
      .nullable = true,
      .meaning = "Who shares what was learned about the backends: which of them cool down.",
      .example = "state: {scope: process}"},
+    {.section = SECTION_ROOT,
+     .name = "relay",
+     .type = SCHEMA_MAP,
+     .opens = SECTION_RELAY,
+     .absent = "its keys' defaults",
+     .nullable = true,
+     .meaning = "The companion process through which programs without libcurl are served.",
+     .example = "relay: {tls: on}"},
     {.section = SECTION_ROOT,
      .name = "endpoints",
      .type = SCHEMA_MAPS,
@@ -135,6 +145,20 @@ const struct schema_key schema_keys[] = {
      .meaning = "Where the shared state lies. A relative path starts at the directory of the "
                 "settings file. The environment variable SPILLWAY_STATE_DIR wins over it.",
      .example = "directory: /run/spillway"},
+
+    {.section = SECTION_RELAY,
+     .name = "tls",
+     .type = SCHEMA_WORD,
+     IN_SETTINGS(relay_tls),
+     .words = schema_switches,
+     .preset = "off",
+     .meaning =
+         "Whether the relay takes https requests of programs without libcurl, too. It then shows "
+         "certificates of an authority that 'spillway ca' makes, and 'spillway run' makes its "
+         "program "
+         "trust that. Whoever gets hold of the authority's key can read and change what such "
+         "programs send to the logical hosts; to no other host, and no other program trusts it.",
+     .example = "tls: on"},
 
     {IN_ENDPOINT(name), .name = "name", .type = SCHEMA_NAME,
      .absent = "endpoint-1, endpoint-2 and so on, by its place",
@@ -329,6 +353,7 @@ const char *schema_section_path(enum schema_section section) {
         [SECTION_LOG] = "log",
         [SECTION_PROGRAMS] = "programs",
         [SECTION_STATE] = "state",
+        [SECTION_RELAY] = "relay",
         [SECTION_ENDPOINT] = "endpoints[]",
         [SECTION_BACKEND] = "endpoints[].backends[]",
     };

@@ -17,6 +17,7 @@ enum schema_section {
     SECTION_LOG,      /* struct settings */
     SECTION_PROGRAMS, /* struct settings */
     SECTION_STATE,    /* struct settings */
+    SECTION_RELAY,    /* struct settings */
     SECTION_ENDPOINT, /* struct endpoint */
     SECTION_BACKEND,  /* struct backend */
     SECTION_COUNT
@@ -78,5 +79,6 @@ extern const char *const schema_exhausted[];
 extern const char *const schema_sockets[];
 extern const char *const schema_scopes[];
 extern const char *const schema_levels[];
+extern const char *const schema_switches[];
 
 #endif

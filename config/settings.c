@@ -21,7 +21,7 @@ struct owned {
 
 static bool load_root(struct loader *loader) {
     static const enum schema_section plain[] = {SECTION_ROOT, SECTION_LOG, SECTION_PROGRAMS,
-                                                SECTION_STATE};
+                                                SECTION_STATE, SECTION_RELAY};
     struct fields fields = {0};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (!loader_presets(loader, plain[i], loader->settings))

@@ -19,6 +19,7 @@ enum strategy { STRATEGY_ROUND_ROBIN, STRATEGY_RANDOM, STRATEGY_LEAST_BUSY, STRA
 enum exhausted_policy { EXHAUSTED_REPLY, EXHAUSTED_LAST, EXHAUSTED_WAIT };
 enum sockets_mode { SOCKETS_RELAY, SOCKETS_ADDRESS, SOCKETS_OFF };
 enum state_scope { STATE_HOST, STATE_PROCESS };
+enum switch_state { SWITCH_OFF, SWITCH_ON };
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum key_source { KEY_NONE, KEY_ENVIRONMENT, KEY_FILE, KEY_INLINE, KEY_COMMAND };
 
@@ -81,6 +82,7 @@ struct settings {
     char **skip;
     enum state_scope state_scope;
     char *state_directory; /* NULL: the default */
+    enum switch_state relay_tls;
     struct endpoint *endpoints;
     size_t endpoint_count;
     struct fault *faults; /* for drills alone, in the order of the file */

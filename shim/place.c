@@ -98,6 +98,20 @@ bool place_announce(int claim, const struct place *place) {
     return pwrite(claim, text, (size_t)length, 0) == length && ftruncate(claim, length) == 0;
 }
 
+bool place_withdraw(int claim, const char *path) {
+    char text[64];
+    if (place_is_needed(path))
+        return false;
+    ssize_t length = pread(claim, text, sizeof text, 0);
+    if (length < 0 || ftruncate(claim, 0) != 0)
+        return false;
+    if (!place_is_needed(path))
+        return true;
+    ssize_t written = pwrite(claim, text, (size_t)length, 0);
+    (void)written; /* nothing more can be done: it is not found, then */
+    return false;
+}
+
 static bool parse(char *text, struct place *place) {
     char check[64];
     unsigned port = 0, tls = 0;

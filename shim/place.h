@@ -41,6 +41,13 @@ int place_claim(const char *path);
 /* Tells everybody of PLACE, through the descriptor of place_claim. False with errno. */
 bool place_announce(int claim, const struct place *place);
 
+/*
+ * Withdraws the announcement, unless the place is needed: who needs it notes that (place_join) before
+ * he looks for it, so that whoever found it is known here. Returns true if it is withdrawn and nobody
+ * may come any more; then CLAIM is to be closed. False if it is, or was put back, as it was.
+ */
+bool place_withdraw(int claim, const char *path);
+
 /* What is announced at PATH. False if nobody holds the place, if nothing is announced, or if the
  * file is not this user's alone. */
 bool place_find(const char *path, struct place *place);

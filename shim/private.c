@@ -35,9 +35,20 @@ int private_open_directory(const char *given, bool make) {
     return -1;
 }
 
+/* Whether PATH is a directory of this user: XDG_RUNTIME_DIR may be another one's who has become
+ * this user (su), or be gone (a container). */
+static bool is_own_directory(const char *path) {
+    struct stat status;
+    int saved = errno;
+    bool own = stat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid();
+    errno = saved;
+    return own;
+}
+
 bool private_default_directory(settings_lookup *lookup, char *path, size_t size) {
     const char *run = lookup("XDG_RUNTIME_DIR");
-    int length = run && *run == '/' ? snprintf(path, size, "%s/spillway", run)
-                                    : snprintf(path, size, "/tmp/spillway-%u", (unsigned)geteuid());
+    bool own = run && *run == '/' && is_own_directory(run);
+    int length = own ? snprintf(path, size, "%s/spillway", run)
+                     : snprintf(path, size, "/tmp/spillway-%u", (unsigned)geteuid());
     return length > 0 && (size_t)length < size;
 }

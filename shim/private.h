@@ -22,8 +22,9 @@ bool private_is(const struct stat *status, mode_t type);
 int private_open_directory(const char *path, bool make);
 
 /*
- * Writes to PATH where that directory is, unless something else is said: $XDG_RUNTIME_DIR/spillway,
- * else /tmp/spillway-UID. Returns false if it does not fit into SIZE bytes.
+ * Writes to PATH where that directory is, unless something else is said: $XDG_RUNTIME_DIR/spillway
+ * if the former is a directory of this user, else /tmp/spillway-UID. Returns false if it does not
+ * fit into SIZE bytes. errno is kept.
  */
 bool private_default_directory(settings_lookup *lookup, char *path, size_t size);
 

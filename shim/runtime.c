@@ -9,9 +9,9 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "shim/absolute.h"
 #include "shim/identity.h"
 #include "shim/log.h"
-#include "shim/private.h"
 #include "shim/request/dialect.h"
 #include "shim/state.h"
 
@@ -37,7 +37,6 @@ static atomic_bool translates;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Written once, under `once`; constant afterwards. */
-static struct ledger *ledger;
 static struct drill *drill; /* NULL: no drill */
 static char *watched;       /* the absolute path of the settings file; NULL: they came otherwise */
 
@@ -111,32 +110,23 @@ static void log_bad_settings(const char *path, const struct settings_error *erro
     log_end(&line);
 }
 
-/* The program may go to another directory. NULL if that can't be told or memory ran out. */
-static char *absolute(const char *path) {
-    char whole[PATH_MAX];
-    if (*path == '/')
-        return strdup(path);
-    if (!getcwd(whole, sizeof whole))
-        return NULL;
-    size_t length = strlen(whole);
-    int more = snprintf(whole + length, sizeof whole - length, "/%s", path);
-    return more > 0 && (size_t)more < sizeof whole - length ? strdup(whole) : NULL;
+static struct settings *load_text(const char *text, struct settings_error *error) {
+    return settings_load_text("SPILLWAY_SETTINGS", text, strlen(text), error);
 }
 
 static struct settings *load(void) {
     struct settings_error error = {0};
     const char *text = runtime_environment("SPILLWAY_SETTINGS");
-    char path[PATH_MAX];
+    char path[PATH_MAX] = "SPILLWAY_SETTINGS";
     struct settings *settings;
     if (text) {
-        snprintf(path, sizeof path, "SPILLWAY_SETTINGS");
-        settings = settings_load_text(path, text, strlen(text), &error);
+        settings = load_text(text, &error);
     } else {
         if (!settings_locate(runtime_environment, path, sizeof path))
             return NULL;
         seen = identity_at(path); /* before it is read: a change meanwhile is one to come */
         settings = settings_load_file(path, &error);
-        watched = settings ? absolute(path) : NULL;
+        watched = settings ? absolute_path(path) : NULL;
     }
     open_log(settings);
     if (!settings)
@@ -153,6 +143,8 @@ static bool is_listed(char *const *names, const char *name) {
 
 /* Whether the settings mean this program, by the name of its executable. */
 static bool is_meant(const struct settings *settings) {
+    if (runtime_environment("SPILLWAY_RELAY"))
+        return true; /* its requests are those of other programs */
     if (!settings->only[0] && !settings->skip[0])
         return true;
     char path[PATH_MAX];
@@ -164,21 +156,6 @@ static bool is_meant(const struct settings *settings) {
     const char *name = slash ? slash + 1 : path;
     return (!settings->only[0] || is_listed(settings->only, name)) &&
            !is_listed(settings->skip, name);
-}
-
-static struct ledger *open_ledger(const struct settings *settings) {
-    char path[PATH_MAX];
-    const char *directory = state_directory(settings, runtime_environment, path, sizeof path);
-    struct ledger *opened = ledger_open(directory);
-    if (opened && ledger_problem(opened)) {
-        struct log_line line;
-        log_begin(&line, LOG_WARN, "state");
-        log_text(&line, "directory", directory);
-        log_text(&line, "error", ledger_problem(opened));
-        log_text(&line, "scope", "process");
-        log_end(&line);
-    }
-    return opened;
 }
 
 /* False if the program runs in a drill that can't be held: then it is not to be routed at all, for
@@ -234,19 +211,22 @@ static void free_runtime(struct runtime *runtime) {
         free(endpoint->keys);
     }
     free(runtime->endpoints);
+    ledger_close(runtime->ledger);
     settings_free(runtime->settings);
     free(runtime);
 }
 
-/* A runtime for SETTINGS, which it takes over, with one holder. NULL without memory. */
-static struct runtime *make_runtime(struct settings *settings) {
+/* A runtime for SETTINGS on LEDGER, which it takes over, with one holder. NULL without memory. */
+static struct runtime *make_runtime(struct settings *settings, struct ledger *ledger) {
     struct runtime *runtime = calloc(1, sizeof *runtime);
     if (!runtime) {
+        ledger_close(ledger);
         settings_free(settings);
         return NULL;
     }
     runtime->holders = 1;
     runtime->settings = settings;
+    runtime->ledger = ledger;
     runtime->drill = drill;
     runtime->endpoints = calloc(settings->endpoint_count, sizeof *runtime->endpoints);
     bool made = runtime->endpoints != NULL;
@@ -297,9 +277,10 @@ static void put_in_force(struct runtime *next) {
 static void make(void) {
     int saved = errno;
     struct settings *settings = load();
+    struct ledger *ledger = NULL;
     if (settings && is_meant(settings) && open_drill())
-        ledger = open_ledger(settings);
-    struct runtime *first = ledger ? make_runtime(settings) : NULL;
+        ledger = state_open(settings, runtime_environment);
+    struct runtime *first = ledger ? make_runtime(settings, ledger) : NULL;
     if (!ledger)
         settings_free(settings);
     if (first) {
@@ -319,23 +300,51 @@ bool runtime_translates(void) {
     return atomic_load_explicit(&translates, memory_order_relaxed);
 }
 
-/* Loads the settings file if it is another one than was read last. */
-static void look(void) {
+/* Whether what is written to the ledger from elsewhere has left RUNTIME its places in it. */
+static bool is_intact(const struct runtime *runtime) {
+    bool intact = true;
+    for (size_t i = 0; i < runtime->settings->endpoint_count; i++)
+        intact &= pool_is_intact(runtime->endpoints[i].pool);
+    return intact;
+}
+
+/* The settings once more, whether they have CHANGED or not. */
+static struct settings *load_again(bool changed) {
     struct settings_error error = {0};
-    struct identity now = identity_at(watched);
-    if (identity_same(&now, &seen))
-        return;
-    seen = now;
+    const char *text = runtime_environment("SPILLWAY_SETTINGS");
+    if (!watched)
+        return text ? load_text(text, &error) : NULL;
     struct settings *settings = settings_load_file(watched, &error);
-    struct runtime *next = settings ? make_runtime(settings) : NULL;
-    if (!settings)
+    if (!settings && changed)
         log_bad_settings(watched, &error);
-    else if (!next)
+    return settings;
+}
+
+/* Makes another runtime if the settings file is not what was read last, or the ledger not what
+ * other processes share. */
+static void look(uint64_t now) {
+    /* in force, and no other thread replaces it */
+    const struct runtime *last = atomic_load_explicit(&runtime_active, memory_order_relaxed);
+    struct identity identity = watched ? identity_at(watched) : seen;
+    bool changed = !identity_same(&identity, &seen);
+    struct ledger *other = state_renew(last->ledger, now);
+    if (!changed && !other && is_intact(last))
+        return;
+    seen = identity;
+    struct settings *settings = load_again(changed);
+    if (!settings) {
+        ledger_close(other);
+        return;
+    }
+    struct runtime *next = make_runtime(settings, other ? other : ledger_hold(last->ledger));
+    if (!next) {
         seen.error = -1; /* memory ran out: once more */
-    if (!next)
+        return;
+    }
+    put_in_force(next);
+    if (!changed)
         return;
     struct log_line line;
-    put_in_force(next);
     log_begin(&line, LOG_INFO, "reloaded");
     log_text(&line, "settings", watched);
     log_end(&line);
@@ -344,12 +353,12 @@ static void look(void) {
 /* The same, if nobody has looked for a second. */
 static void look_in_time(uint64_t now) {
     uint64_t last = atomic_load_explicit(&looked, memory_order_relaxed);
-    if (!watched || now - last < LOOK_INTERVAL || now < last || atomic_exchange(&looking, true))
+    if (now - last < LOOK_INTERVAL || now < last || atomic_exchange(&looking, true))
         return;
     int saved = errno;
     if (atomic_load(&looked) == last) {
         atomic_store(&looked, now);
-        look();
+        look(now);
     }
     atomic_store(&looking, false);
     errno = saved;

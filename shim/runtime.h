@@ -25,6 +25,7 @@ struct runtime_endpoint {
 struct runtime {
     struct settings *settings;
     struct runtime_endpoint *endpoints; /* one per endpoint of the settings */
+    struct ledger *ledger;              /* which their pools have their state in */
     const struct drill *drill;          /* NULL: no drill, as in all of real life */
     unsigned holders;                   /* private to runtime.c */
 };
@@ -54,8 +55,9 @@ bool runtime_translates(void);
  * At most once a second, by one thread of the process, the settings file is looked at; if it has
  * changed it is loaded. A file that can't be used leaves the runtime that was good, and a line in
  * the log (event=settings) says so once for each change of the file. What counts of a new file is
- * its endpoints; log, programs and state stay as they were. Thread-safe, also around a fork; errno
- * is kept. A few instructions if nothing has changed.
+ * its endpoints; log, programs and state stay as they were. With the same look it goes over to the
+ * ledger that other processes share, if that is another one by now. Thread-safe, also around a
+ * fork; errno is kept. A few instructions if nothing has changed.
  */
 const struct runtime *runtime_renew(const struct runtime *held, uint64_t now);
 

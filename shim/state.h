@@ -1,5 +1,5 @@
 /*
- * Where the state that processes share lies.
+ * The state that processes share: where it lies, and the ledger of this process.
  */
 #ifndef SPILLWAY_SHIM_STATE_H
 #define SPILLWAY_SHIM_STATE_H
@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "config/settings.h"
+#include "shim/pool/ledger.h"
 
 /*
  * The directory of the ledger for SETTINGS: SPILLWAY_STATE_DIR, by LOOKUP, else state.directory,
@@ -16,5 +17,20 @@
  */
 const char *state_directory(const struct settings *settings, settings_lookup *lookup, char *path,
                             size_t size);
+
+/*
+ * The first ledger of this process, by SETTINGS, for ledger_close; a line in the log tells if it is
+ * private though it was to be shared (event=state). NULL without memory. To be called once. errno
+ * is not preserved.
+ */
+struct ledger *state_open(const struct settings *settings, settings_lookup *lookup);
+
+/*
+ * The ledger to go over to from HELD, for ledger_close, if others do not, or no longer, share HELD
+ * with this process at NOW (CLOCK_BOOTTIME in ns); NULL if they do, or if there is no shared one to
+ * be had: then it is not tried again for ten seconds. By one thread at a time, after state_open.
+ * Few system calls if all is well. errno is not preserved.
+ */
+struct ledger *state_renew(const struct ledger *held, uint64_t now);
 
 #endif

@@ -12,6 +12,9 @@
 #include "config/schema.h"
 #include "config/value.h"
 #include "shim/command/keeper.h"
+#include "shim/command/trust.h"
+#include "shim/relay/authority.h"
+#include "shim/request/keys.h"
 
 static const char usage[] =
     "Usage: spillway check [-c FILE]\n"
@@ -175,10 +178,16 @@ const char *check_key_file(const char *path) {
         fault = strerror(errno);
     else if (!S_ISREG(status.st_mode))
         fault = "it is no regular file";
-    else if (status.st_size == 0)
-        fault = "it is empty";
+    else
+        fault = key_file_fault(path);
     close(fd);
     return fault;
+}
+
+const char *check_key_variable(const char *value) {
+    if (!value || !*value)
+        return "is not set";
+    return value_has_control(value) ? "has a line break or another control character in it" : NULL;
 }
 
 /* What the dialects make senseless, or NULL. */
@@ -196,7 +205,7 @@ static const char *fault_of_dialect(const struct endpoint *endpoint,
     if (other && !azure && url_parse(backend->url, true, &url) && !url.path.length)
         return "the URL has no path, most APIs of OpenAI's kind begin at /v1";
     if (other && backend->key_source == KEY_NONE)
-        return "it has no key, and the program's own goes in the header of the other dialect";
+        return "it has no key, and gets the program's own, which is one for the other dialect";
     return NULL;
 }
 
@@ -211,14 +220,10 @@ static bool warn_dialect(const struct settings *settings, const struct endpoint 
 
 static bool warn_backend(const struct settings *settings, const struct endpoint *endpoint,
                          const struct backend *backend, settings_lookup *lookup, FILE *out) {
-    const char *fault = NULL, *value;
+    const char *fault = NULL;
     switch (backend->key_source) {
     case KEY_ENVIRONMENT:
-        value = lookup(backend->key);
-        if (!value || !*value)
-            fault = "is not set";
-        else if (value_has_control(value))
-            fault = "has a line break or another control character in it";
+        fault = check_key_variable(lookup(backend->key));
         if (fault) {
             fprintf(out, "%s: warning: %s/%s: the variable %s %s\n", settings->file, endpoint->name,
                     backend->name, backend->key, fault);
@@ -243,6 +248,15 @@ unsigned check_warn_faults(const struct settings *settings, FILE *out) {
     return settings->fault_count > 0;
 }
 
+static unsigned warn_trust(const struct settings *settings, settings_lookup *lookup, FILE *out) {
+    char directory[PATH_MAX], message[1000] = "XDG_CONFIG_HOME and HOME are not set";
+    if (!trust_needed(settings) || (authority_directory(lookup, directory) &&
+                                    trust_check(directory, settings, message, sizeof message)))
+        return 0;
+    fprintf(out, "%s: warning: spillway run refuses it: %s\n", settings->file, message);
+    return 1;
+}
+
 unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out) {
     struct stat status;
     const char *distrust = NULL;
@@ -260,6 +274,7 @@ unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FI
         count++;
     }
     count += check_warn_faults(settings, out);
+    count += warn_trust(settings, lookup, out);
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &settings->endpoints[i];
         for (size_t j = 0; j < endpoint->backend_count; j++)

@@ -23,6 +23,10 @@ void check_print(const struct settings *settings, settings_lookup *lookup, FILE 
 /* Why the file at PATH gives no key, or NULL if it does. The text is constant, or strerror's. */
 const char *check_key_file(const char *path);
 
+/* Why VALUE, a variable's or NULL, is no key, in constant words that follow the variable's name, or
+ * NULL if it is one. */
+const char *check_key_variable(const char *value);
+
 /* Whether SETTINGS hold keys themselves and come from a file that others than its owner can read.
  */
 bool check_exposes_keys(const struct settings *settings);

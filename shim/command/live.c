@@ -13,7 +13,7 @@ static const char *environment(const char *name) {
     return getenv(name);
 }
 
-static struct settings *load(const char *command, const char *config) {
+struct settings *live_settings(const char *command, const char *config) {
     struct settings_error error;
     struct settings *settings;
     char path[PATH_MAX], message[PATH_MAX + sizeof error.message];
@@ -50,7 +50,7 @@ static bool make_views(struct live *live) {
 }
 
 bool live_open(struct live *live, const char *command, const char *config) {
-    *live = (struct live){.settings = load(command, config)};
+    *live = (struct live){.settings = live_settings(command, config)};
     if (!live->settings)
         return false;
     const char *problem = make_views(live) ? NULL : no_memory;

@@ -23,10 +23,15 @@ struct live {
 
 /*
  * Loads the settings: CONFIG (the argument of -c), or without it (NULL) the text in
- * SPILLWAY_SETTINGS, else the file that settings_locate finds. Returns false, with a line on stderr
- * that begins with "spillway COMMAND" or with the place in the settings, if there are none, if they
- * are bad, or if their state is not shared. Nothing needs to be closed then. All views are zero at
- * first.
+ * SPILLWAY_SETTINGS, else the file that settings_locate finds. Returns NULL, with a line on stderr
+ * that begins with "spillway COMMAND" or with the place in the settings, if there are none or if
+ * they are bad.
+ */
+struct settings *live_settings(const char *command, const char *config);
+
+/*
+ * Loads the settings in the same way. Returns false, likewise, also if their state is not shared.
+ * Nothing needs to be closed then. All views are zero at first.
  */
 bool live_open(struct live *live, const char *command, const char *config);
 

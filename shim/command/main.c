@@ -3,11 +3,14 @@
 #include <string.h>
 
 #include "config/nearest.h"
+#include "shim/command/ca.h"
 #include "shim/command/check.h"
 #include "shim/command/doctor.h"
+#include "shim/command/drill.h"
 #include "shim/command/hand.h"
 #include "shim/command/metrics.h"
 #include "shim/command/mock.h"
+#include "shim/command/relay.h"
 #include "shim/command/run.h"
 #include "shim/command/status.h"
 
@@ -19,12 +22,15 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"run", command_run, "run a program with its requests spread over backends"},
+    {"drill", command_drill, "run a program while backends fail, and report what came of it"},
     {"check", command_check, "check the settings and show where requests would go"},
     {"status", command_status, "show the live state of the backends"},
     {"metrics", command_metrics, "print the live state for Prometheus"},
     {"reset", command_reset, "end cooldowns"},
     {"drain", command_drain, "take backends out by hand"},
     {"undrain", command_undrain, "put drained backends back"},
+    {"ca", command_ca, "make the certificate authority for https through the relay"},
+    {"relay", command_relay, "serve programs without libcurl"},
     {"doctor", command_doctor, "say what can be reached in a program"},
     {"mock", command_mock, "simulate a deployment, to try things without a key"},
 };

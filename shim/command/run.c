@@ -14,11 +14,13 @@
 
 #include "config/nearest.h"
 #include "shim/command/check.h"
-#include "shim/command/elf.h"
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
+#include "shim/command/prepare.h"
+#include "shim/command/relay_wait.h"
 
 #define MESSAGE_SIZE 1000
+#define COMMAND      "run"
 
 static const char usage[] =
     "Usage: spillway run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
@@ -119,8 +121,8 @@ static const char *check_options(const struct run_options *options) {
     return NULL;
 }
 
-/* FOUND is the argument that getopt stopped at; behind its '=' may be anything, even a key. */
-static void describe_bad_option(bool known, const char *found, char *message, size_t size) {
+void run_describe_bad_option(const struct option *all, bool known, const char *found, char *message,
+                             size_t size) {
     struct nearest nearest = {0};
     char word[NEAREST_LENGTH_MAX + 1];
     if (strncmp(found, "--", 2) != 0) { /* a cluster of letters: getopt tells which */
@@ -134,7 +136,7 @@ static void describe_bad_option(bool known, const char *found, char *message, si
         return;
     }
     nearest.word = word + 2;
-    for (const struct option *each = known_options; each->name; each++)
+    for (const struct option *each = all; each->name; each++)
         nearest_offer(&nearest, each->name);
     snprintf(message, size, "found %s which is no option%s%s%s", word,
              nearest.best ? "; did you mean --" : "", nearest.best ? nearest.best : "",
@@ -153,7 +155,7 @@ bool run_parse(int argc, char **argv, struct run_options *options, char *message
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+:c:h", known_options, NULL)) != -1) {
         if (option == ':' || option == '?') {
-            describe_bad_option(option == ':', argv[optind - 1], message, size);
+            run_describe_bad_option(known_options, option == ':', argv[optind - 1], message, size);
             run_options_free(options);
             return false;
         }
@@ -176,12 +178,10 @@ void run_options_free(struct run_options *options) {
 static bool warn_key(const struct endpoint *endpoint, const struct backend *backend,
                      settings_lookup *lookup, FILE *out) {
     const char *fault = NULL;
-    if (backend->key_source == KEY_ENVIRONMENT) {
-        const char *value = lookup(backend->key);
-        fault = value && *value ? NULL : "is not set";
-    } else if (backend->key_source == KEY_FILE) {
+    if (backend->key_source == KEY_ENVIRONMENT)
+        fault = check_key_variable(lookup(backend->key));
+    else if (backend->key_source == KEY_FILE)
         fault = check_key_file(backend->key);
-    }
     if (!fault)
         return false;
     fprintf(out, "spillway: %s%s %s: backend %s of endpoint %s has no key\n", backend->key,
@@ -202,7 +202,7 @@ unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup,
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    fputs("spillway: run: ", stderr);
+    fputs("spillway: " COMMAND ": ", stderr);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
@@ -213,172 +213,20 @@ static const char *environment(const char *name) {
     return getenv(name);
 }
 
-static bool export_variable(const char *name, const char *value) {
-    if ((value ? setenv(name, value, 1) : unsetenv(name)) == 0)
-        return true;
-    return refuse("cannot set %s: %s", name, strerror(errno));
-}
-
-/* A key_command is run as the user: nobody else may have written it. */
-static bool trust_file(const struct settings *settings, const char *path) {
-    struct stat status;
-    if (!keeper_needed(settings))
-        return true;
-    if (stat(path, &status) != 0)
-        return refuse("%s: %s", path, strerror(errno));
-    const char *distrust = keeper_distrusts(&status);
-    return !distrust || refuse("%s has a key_command, which is not run: %s", path, distrust);
-}
-
-static struct settings *load_file(const char *path) {
-    char message[MESSAGE_SIZE];
-    struct settings_error error;
-    struct settings *settings = settings_load_file(path, &error);
-    if (!settings) {
-        settings_describe_error(path, &error, message, sizeof message);
-        fprintf(stderr, "%s\n", message);
-    } else if (!trust_file(settings, path)) {
-        settings_free(settings);
-        settings = NULL;
-    }
-    return settings;
-}
-
-static struct settings *use_file(const char *path) {
-    char absolute[PATH_MAX];
-    if (!launch_absolute(path, absolute, sizeof absolute)) {
-        refuse("'%s' is too long a path", path);
-        return NULL;
-    }
-    struct settings *settings = load_file(path);
-    if (settings && check_exposes_keys(settings))
-        fprintf(stderr, "spillway: %s holds keys and others can read it (chmod 600)\n", path);
-    if (settings && export_variable("SPILLWAY_CONFIG", absolute) &&
-        export_variable("SPILLWAY_SETTINGS", NULL))
-        return settings;
-    settings_free(settings);
-    return NULL;
-}
-
-static struct settings *use_flags(const struct flags *flags) {
-    char message[MESSAGE_SIZE];
-    char *text = flags_text(flags, message, sizeof message);
-    struct settings *settings = text ? flags_load(flags, text, message, sizeof message) : NULL;
-    bool good = settings ? export_variable("SPILLWAY_SETTINGS", text) &&
-                               export_variable("SPILLWAY_CONFIG", NULL)
-                         : refuse("%s", message);
-    free(text);
-    if (good)
-        return settings;
-    settings_free(settings);
-    return NULL;
-}
-
-/* The settings of a `run` around this one, or of the user: they win over a file. */
-static struct settings *use_inherited(const char *text) {
-    struct settings_error error;
-    char message[MESSAGE_SIZE];
-    struct settings *settings = settings_load_text("SPILLWAY_SETTINGS", text, strlen(text), &error);
-    if (!settings) {
-        settings_describe_error("SPILLWAY_SETTINGS", &error, message, sizeof message);
-        fprintf(stderr, "%s\n", message);
-    }
-    return settings;
-}
-
-/* The settings for the program, which finds them by its environment; NULL after a complaint. */
-static struct settings *use_settings(const struct run_options *options) {
-    char path[PATH_MAX];
-    const char *inherited = getenv("SPILLWAY_SETTINGS");
-    if (options->config)
-        return use_file(options->config);
-    if (options->flags.count > 0)
-        return use_flags(&options->flags);
-    if (inherited && *inherited)
-        return use_inherited(inherited);
-    if (settings_locate(environment, path, sizeof path))
-        return use_file(path);
-    refuse("found no settings, expected -c FILE, or --endpoint URL with --backend PRIORITY=URL");
-    return NULL;
-}
-
-/* The shim says nothing when it cannot write its log, so say it here. */
-static bool use_log(const struct run_options *options) {
-    char path[PATH_MAX], copy[PATH_MAX];
-    if (options->log_level && !export_variable("SPILLWAY_LOG", options->log_level))
-        return false;
-    if (!options->log_file)
-        return true;
-    if (!launch_absolute(options->log_file, path, sizeof path))
-        return refuse("--log: '%s' is too long a path", options->log_file);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
-    int error = fd < 0 ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    memcpy(copy, path, sizeof copy);
-    if (error == ENOENT && access(dirname(copy), W_OK | X_OK) == 0)
-        error = 0; /* the first event makes it */
-    if (error)
-        return refuse("--log: cannot write '%s': %s", path, strerror(error));
-    return export_variable("SPILLWAY_LOG_FILE", path);
-}
-
-/* Says so when the program in FOUND cannot be reached; sets what is loaded into it. */
-static bool use_library(const char *library, const char *program, const char *found) {
-    char file[PATH_MAX];
-    enum reach reach = reach_of_program(found, file, sizeof file);
-    const char *kind = reach_describe(reach);
-    if (kind && strcmp(file, found) == 0)
-        fprintf(stderr, "spillway: %s is %s: its requests can't be reached, it runs as it is\n",
-                program, kind);
-    else if (kind)
-        fprintf(stderr,
-                "spillway: %s is run by %s, which is %s: its requests can't be reached, it runs as "
-                "it is\n",
-                program, file, kind);
-    char *list =
-        launch_preload(reach_tolerates_preload(reach) ? library : NULL, getenv("LD_PRELOAD"));
-    if (!list)
-        return refuse("out of memory");
-    bool good = export_variable("LD_PRELOAD", *list ? list : NULL);
-    free(list);
-    return good;
-}
-
-/* Fetches the keys of key_commands. False after a complaint; else *KEEPER is NULL if there are
- * none. */
-static bool use_keys(const struct settings *settings, int argc, char **argv,
-                     struct keeper **keeper) {
-    char message[MESSAGE_SIZE];
-    *keeper = NULL;
-    if (!keeper_needed(settings)) /* those of a `run` around this one are not for these settings */
-        return export_variable("SPILLWAY_KEYS", NULL);
-    *keeper = keeper_new(settings, message, sizeof message);
-    if (!*keeper)
-        return refuse("%s", message);
-    int number = keeper_fetch(*keeper, stderr);
-    if (number) {
-        keeper_end(*keeper);
-        *keeper = NULL;
-        raise(number);
-        return false; /* not reached, unless it is blocked */
-    }
-    if (!keeper_start(*keeper, argc, argv))
-        return refuse("cannot start the process that keeps keys fresh: %s", strerror(errno));
-    return export_variable("SPILLWAY_KEYS", keeper_directory(*keeper));
-}
-
 static int become(char **program, const char *library, const struct settings *settings, int argc,
                   char **argv) {
     char found[PATH_MAX];
-    struct keeper *keeper;
+    struct keeper *keeper = NULL;
     int status = 2;
     const char *search = getenv("PATH");
     int error =
         launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
     if (error)
         return launch_failed(program[0], NULL, error);
-    if (use_keys(settings, argc, argv, &keeper) && use_library(library, program[0], found)) {
+    if (!relay_arrange(COMMAND, settings, argc, argv))
+        return 2;
+    if (prepare_trust(COMMAND, settings) && prepare_keys(COMMAND, settings, argc, argv, &keeper) &&
+        prepare_library(COMMAND, library, program[0], found)) {
         /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
         execvp(found, program);
         status = launch_failed(program[0], found, errno);
@@ -398,8 +246,8 @@ int command_run(int argc, char **argv) {
         run_options_free(&options);
         return fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? 2 : 0;
     }
-    struct settings *settings = use_settings(&options);
-    bool good = settings && use_log(&options);
+    struct settings *settings = prepare_settings(COMMAND, options.config, &options.flags);
+    bool good = settings && prepare_log(COMMAND, options.log_file, options.log_level);
     char **program = options.program;
     run_options_free(&options);
     if (good && !launch_find_library(library, sizeof library, message, sizeof message))

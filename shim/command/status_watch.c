@@ -115,33 +115,79 @@ static attr_t attributes_of(enum pool_state state) {
 /* Of what status_headings are over. */
 static const int cell_widths[STATUS_CELLS] = {3, 4, 3, 4, 3, 3, 4};
 
-/* The widths of the other columns. A negative one is for text, which begins at the left. */
+#define NAME_HEADING    "TIER BACKEND"
+#define LATENCY_HEADING "P50/P90/P99"
+#define BAR_MAXIMUM     10
+#define BAR_SHORT       6 /* rather than a shorter one there is no rate */
+#define BAR_MINIMUM     3
+
+/* The widths of the other columns, without the space behind each. A negative one is for text, which
+ * begins at the left. No rate: there is no such column. */
 struct layout {
-    bool brief;
     int tier, name, bar, rate, state, latency;
 };
 
-/* A narrow screen has shorter columns; the last ones are cut where it is narrower still. */
-static struct layout lay_out(const struct endpoint *endpoint) {
-    bool brief = COLS < 116;
-    int name = 10;
+static int widest(int width, const char *text) {
+    int length = (int)strlen(text);
+    return length > width ? length : width;
+}
+
+/* What ROWS of ENDPOINT need, whose states are BRIEF or not. */
+static struct layout measure(const struct endpoint *endpoint, const struct status_row *rows,
+                             bool brief) {
+    int tier = 1, name = 0, latency = (int)strlen(LATENCY_HEADING);
+    int state = (int)strlen(brief ? "10.0 s: 429" : "cooling 10.0 s left: connect");
     for (size_t i = 0; i < endpoint->backend_count; i++) {
-        int length = (int)strlen(endpoint->backends[i].name);
-        name = length > name ? length : name;
+        tier = widest(tier, rows[i].tier);
+        name = widest(name, rows[i].name);
+        state = widest(state, rows[i].state);
+        latency = widest(latency, rows[i].latency);
     }
-    return brief ? (struct layout){true, 4, -name, -6, 5, -14, 13}
-                 : (struct layout){false, 4, -name, -10, 5, -28, 13};
+    if (tier + 1 + name < (int)strlen(NAME_HEADING)) /* it is over both */
+        name = (int)strlen(NAME_HEADING) - tier - 1;
+    return (struct layout){tier, -name, -BAR_MAXIMUM, 5, -state, latency};
+}
+
+/* How many columns LAYOUT leaves free; negative if it needs more. */
+static int rest(const struct layout *layout) {
+    int sum = layout->tier - layout->name - layout->bar - layout->state + layout->latency + 4;
+    for (size_t c = 0; c < STATUS_CELLS; c++)
+        sum += cell_widths[c] + 1;
+    if (layout->rate)
+        sum += layout->rate + 1;
+    return COLS - 1 - sum; /* see put */
+}
+
+/* What has room: first the states get short, then the bars, then there are no rates; where the
+ * screen is narrower still the last columns are cut. Fills ROWS. */
+static struct layout lay_out(const struct endpoint *endpoint, const struct pool_view *views,
+                             struct status_row *rows) {
+    status_rows(endpoint, views, false, rows);
+    struct layout layout = measure(endpoint, rows, false);
+    if (rest(&layout) >= 0)
+        return layout;
+    status_rows(endpoint, views, true, rows);
+    layout = measure(endpoint, rows, true);
+    if (rest(&layout) < BAR_SHORT - BAR_MAXIMUM)
+        layout.rate = 0;
+    int missing = -rest(&layout);
+    if (missing > BAR_MAXIMUM - BAR_MINIMUM)
+        missing = BAR_MAXIMUM - BAR_MINIMUM;
+    if (missing > 0)
+        layout.bar += missing;
+    return layout;
 }
 
 static void draw_row(const struct layout *layout, const struct status_row *row,
                      const struct watch_rate *rate, enum pool_state state) {
-    char bar[16], number[24];
+    char bar[BAR_MAXIMUM + 1], number[24];
     put_cell(row->tier, layout->tier, A_NORMAL);
     put_cell(row->name, layout->name, A_NORMAL);
     watch_bar(rate->share, (size_t)-layout->bar, bar);
     put_cell(bar, layout->bar, attributes_of(state));
     snprintf(number, sizeof number, rate->per_second < 99.95 ? "%.1f" : "%.0f", rate->per_second);
-    put_cell(number, layout->rate, A_NORMAL);
+    if (layout->rate)
+        put_cell(number, layout->rate, A_NORMAL);
     put_cell(row->state, layout->state, attributes_of(state));
     for (size_t c = 0; c < STATUS_CELLS; c++)
         put_cell(row->cells[c], cell_widths[c], A_NORMAL);
@@ -149,24 +195,23 @@ static void draw_row(const struct layout *layout, const struct status_row *row,
 }
 
 static void draw_header(const struct layout *layout) {
-    put_cell("TIER", layout->tier, A_BOLD);
-    put_cell("BACKEND", layout->name, A_BOLD);
+    put_cell(NAME_HEADING, layout->name - layout->tier - 1, A_BOLD);
     put_cell("", layout->bar, A_BOLD);
-    put_cell("REQ/S", layout->rate, A_BOLD);
+    if (layout->rate)
+        put_cell("REQ/S", layout->rate, A_BOLD);
     put_cell("STATE", layout->state, A_BOLD);
     for (size_t c = 0; c < STATUS_CELLS; c++)
         put_cell(status_headings[c], cell_widths[c], A_BOLD);
-    put_cell("P50/P90/P99", layout->latency, A_BOLD);
+    put_cell(LATENCY_HEADING, layout->latency, A_BOLD);
 }
 
 static int draw_endpoint(const struct screen *screen, size_t place, int line, uint64_t elapsed) {
     const struct endpoint *endpoint = &screen->live->settings->endpoints[place];
     struct pool_view views[BACKENDS_MAX];
     struct status_row rows[BACKENDS_MAX];
-    const struct layout layout = lay_out(endpoint);
     for (size_t i = 0; i < endpoint->backend_count; i++)
         views[i] = watch_later(&screen->live->views[place][i], elapsed);
-    status_rows(endpoint, views, layout.brief, rows);
+    const struct layout layout = lay_out(endpoint, views, rows);
     if (begin_line(screen, line++)) {
         put("endpoint ", A_NORMAL);
         put(endpoint->name, A_BOLD);

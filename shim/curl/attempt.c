@@ -127,7 +127,7 @@ static ptrdiff_t fill_nodes(struct transfer *t, const struct key_use *key) {
     for (size_t i = 0; i < count; i++, node++)
         *node = (struct curl_slist){(char *)(uintptr_t)own[i], node + 1}; /* libcurl reads it */
     for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next) {
-        if (stays_behind(h->data, filter, length))
+        if (h->data == t->retold || stays_behind(h->data, filter, length))
             continue;
         if (node == end)
             return -1;
@@ -137,6 +137,24 @@ static ptrdiff_t fill_nodes(struct transfer *t, const struct key_use *key) {
     if (node != t->nodes)
         node[-1].next = NULL;
     return node - t->nodes;
+}
+
+/* The program's own key for BACKEND, which has none: where it is in the header of the other
+ * dialect, and no second one is there, in the header of BACKEND's. */
+static struct key_use retell_key(struct transfer *t, const struct backend *backend) {
+    const char *found = NULL;
+    const struct options *o = &t->handle->options;
+    bool other = backend->dialect != pool_endpoint(t->live->pool)->dialect;
+    for (const struct curl_slist *h = other && !o->auth ? o->headers : NULL; h; h = h->next) {
+        if (!credentials_is_header(h->data))
+            continue;
+        if (found)
+            return key_of_program(NULL);
+        found = h->data;
+    }
+    struct key_use key = key_of_program(found ? credentials_retell(backend, found) : NULL);
+    t->retold = key.line ? found : NULL;
+    return key;
 }
 
 /*
@@ -280,6 +298,9 @@ bool attempt_aim(struct transfer *t) {
     struct key_use key = t->detoured ? (struct key_use){CREDENTIALS_MISSING, NULL, NULL}
                                      : key_take(&t->live->keys[t->backend]);
     bool theirs = key.state == CREDENTIALS_OF_PROGRAM;
+    t->retold = NULL;
+    if (theirs)
+        key = retell_key(t, backend);
     bool changes = t->plan.body != DIALECT_KEEP || (t->applied & OURS_BODY);
     if ((changes && !set_body(t)) || !set_url(t, backend, theirs) || !make_headers(t, &key)) {
         key_release(&key);

@@ -1,10 +1,14 @@
 #include "shim/curl/form.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "shim/curl/registry.h"
 
@@ -206,19 +210,48 @@ static bool is_model(const struct form_part *part) {
     return name && strcmp(name, "model") == 0;
 }
 
-/* A content that goes out as it is. */
+/* A content that goes out as it is, and not as a file. */
 static bool is_plain(const struct form_part *part) {
     const char *encoder = part->texts[FORM_ENCODER];
-    return part->content == CONTENT_DATA && !part->texts[FORM_FILENAME] &&
+    return !part->texts[FORM_FILENAME] &&
            (!encoder || strcasecmp(encoder, "binary") == 0 || strcasecmp(encoder, "8bit") == 0 ||
             strcasecmp(encoder, "7bit") == 0);
+}
+
+/* The first SIZE bytes of a regular file; returns how many it has of them, 0 if it can't be read.
+ */
+static size_t read_start(const char *path, char *out, size_t size) {
+    int saved = errno;
+    struct stat status;
+    ssize_t got = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        got = read(fd, out, size);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* The same for PART, a field "model". The content of a file counts if that is sent as a text, as
+ * curl's -F model=<FILE is; not where libcurl takes a type from an extension, which another content
+ * would not have. */
+static bool add_part(struct model_places *places, const struct form_part *part) {
+    char name[MODEL_NAME_MAX + 1];
+    size_t size = 0;
+    if (part->content == CONTENT_DATA)
+        return add_place(places, is_plain(part) ? part->data : NULL, part->size);
+    const char *path = part->content == CONTENT_FILE ? part->data : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (path && is_plain(part) && !strchr(slash ? slash + 1 : path, '.'))
+        size = read_start(path, name, sizeof name);
+    return add_place(places, name, size);
 }
 
 bool form_mime_places(const struct form_mime *mime, struct model_places *places) {
     *places = (struct model_places){.form = MODEL_MULTIPART};
     for (const struct form_part *part = mime->first; part; part = part->next)
-        if (part->unknown ||
-            (is_model(part) && !add_place(places, is_plain(part) ? part->data : NULL, part->size)))
+        if (part->unknown || (is_model(part) && !add_part(places, part)))
             return false;
     return !mime->unknown;
 }

@@ -45,8 +45,9 @@ void form_forget_mime(curl_mime *mime);
 /* What is known of MIME, or NULL. */
 struct form_mime *form_mime_find(curl_mime *mime);
 
-/* Finds the fields "model". Returns false if there are more than fit, or memory had run out when
- * the form was built. Offsets and lengths of the places mean nothing. */
+/* Finds the fields "model"; reads the file of one that is a file's text. Returns false if there are
+ * more than fit, or memory had run out when the form was built. Offsets and lengths of the places
+ * mean nothing. */
 bool form_mime_places(const struct form_mime *mime, struct model_places *places);
 bool form_list_places(const struct curl_httppost *list, struct model_places *places);
 

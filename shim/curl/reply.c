@@ -59,6 +59,17 @@ static void add_json(struct text *text, const char *value) {
     add_json_slice(text, (struct slice){value, strlen(value)});
 }
 
+/* A URL's path: its bytes need not be UTF-8, which JSON is. */
+static void add_path(struct text *text, struct slice path) {
+    for (size_t i = 0; i < path.length; i++) {
+        unsigned char c = (unsigned char)path.text[i];
+        if (c < 0x80)
+            add_json_slice(text, (struct slice){path.text + i, 1});
+        else
+            add(text, "%%%02X", (unsigned)c);
+    }
+}
+
 /* Seconds to one decimal, rounded up, without printf's locale. */
 static void add_seconds(struct text *text, uint64_t ns) {
     uint64_t tenths = ns / 100000000 + (ns % 100000000 != 0);
@@ -131,7 +142,7 @@ char *reply_refused(const struct endpoint *endpoint, const char *const *reasons,
     add(&body, "{\"error\": {\"message\": \"No backend of endpoint '");
     add_json(&body, endpoint->name);
     add(&body, "' can serve this request for '");
-    add_json_slice(&body, path);
+    add_path(&body, path);
     add(&body, "': ");
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         add(&body, "%s", i ? ", " : "");

@@ -75,6 +75,7 @@ struct transfer {
     struct curl_slist *headers; /* as it is on the handle: part of `nodes`, or NULL */
     struct curl_slist *headers_without_key;
     bool key_sent;
+    const char *retold; /* the program's header for which the list begins with another, or NULL */
     struct attempt_fault *detour; /* see attempt_fault.c; NULL: never needed */
     struct key_use key;           /* of the list on the handle: `headers` may begin with its line */
 

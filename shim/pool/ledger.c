@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/pool/mark.h"
 #include "shim/private.h"
 
 #define LAYOUT   3
@@ -33,6 +34,8 @@ struct header {
     _Atomic uint64_t made;               /* when the file was, CLOCK_BOOTTIME in ns */
 };
 
+#define FIXED offsetof(struct header, swept) /* bytes that don't change */
+
 struct shared {
     struct header header;
     struct ledger_slot slots[LEDGER_SLOTS];
@@ -42,6 +45,11 @@ struct shared {
 struct ledger {
     struct shared *shared;
     const char *problem;
+    atomic_uint holders;
+    /* By what a ledger in a file is told from another one: what it was opened with. */
+    dev_t device;
+    ino_t inode;
+    struct header header;
 };
 
 const char *ledger_problem(const struct ledger *ledger) {
@@ -97,23 +105,32 @@ static struct shared *map(int fd, int flags) {
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Maps the file as it is, with FLAGS, or NULL if it is of no use. */
-static struct shared *open_existing(int directory, int flags) {
+static bool is_whole(const struct stat *status) {
+    return private_is(status, S_IFREG) && status->st_size == (off_t)sizeof(struct shared);
+}
+
+/* Maps the file as it is into LEDGER, with FLAGS; false if it is of no use. */
+static bool open_existing(struct ledger *ledger, int directory, int flags) {
     int access = flags == MAP_SHARED ? O_RDWR : O_RDONLY;
     int fd = openat(directory, NAME, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return NULL;
+        return false;
     struct shared *shared = NULL;
     struct stat status;
-    if (fstat(fd, &status) == 0 && private_is(&status, S_IFREG) &&
-        status.st_size == (off_t)sizeof(struct shared))
+    if (fstat(fd, &status) == 0 && is_whole(&status))
         shared = map(fd, flags);
     close(fd);
-    if (shared && !is_usable(&shared->header)) {
+    if (!shared)
+        return false;
+    if (!is_usable(&shared->header)) {
         munmap(shared, sizeof *shared);
-        return NULL;
+        return false;
     }
-    return shared;
+    ledger->shared = shared;
+    ledger->device = status.st_dev;
+    ledger->inode = status.st_ino;
+    memcpy(&ledger->header, &shared->header, FIXED);
+    return true;
 }
 
 /* Makes a complete file under another name, then gives it the real one. Whoever is killed here
@@ -149,51 +166,49 @@ static bool lock_directory(int directory) {
 }
 
 /* Makes the file, in place of one of no use. Under the lock nobody else does. */
-static struct shared *replace(int directory) {
-    struct shared *shared = open_existing(directory, MAP_SHARED);
-    return !shared && create(directory) ? open_existing(directory, MAP_SHARED) : shared;
+static void replace(struct ledger *ledger, int directory) {
+    if (!open_existing(ledger, directory, MAP_SHARED) && create(directory))
+        open_existing(ledger, directory, MAP_SHARED);
 }
 
 static const char no_directory[] =
     "the state directory can't be had, or is not this user's alone (mode 0700)";
 
-static struct shared *open_shared(const char *path, const char **problem) {
+static void open_shared(struct ledger *ledger, const char *path) {
     int directory = private_open_directory(path, true);
     if (directory < 0) {
-        *problem = no_directory;
-        return NULL;
+        ledger->problem = no_directory;
+        return;
     }
-    struct shared *shared = open_existing(directory, MAP_SHARED);
-    if (!shared && lock_directory(directory)) {
-        shared = replace(directory);
+    if (!open_existing(ledger, directory, MAP_SHARED) && lock_directory(directory)) {
+        replace(ledger, directory);
         flock(directory, LOCK_UN); /* a child that was forked meanwhile has the directory, too */
     }
     close(directory);
-    if (!shared)
-        *problem = "the ledger's file can't be made in the state directory";
-    return shared;
+    if (!ledger->shared)
+        ledger->problem = "the ledger's file can't be made in the state directory";
 }
 
-static struct shared *open_snapshot(const char *path, const char **problem) {
+static void open_snapshot(struct ledger *ledger, const char *path) {
     int directory = private_open_directory(path, false);
     if (directory < 0) {
-        *problem = errno == ENOENT ? NULL : no_directory;
-        return NULL;
+        ledger->problem = errno == ENOENT ? NULL : no_directory;
+        return;
     }
-    struct shared *shared = open_existing(directory, MAP_PRIVATE);
-    if (shared)
-        atomic_store(&shared->header.swept, 0); /* in our copy: the dead count for nothing */
+    if (open_existing(ledger, directory, MAP_PRIVATE))
+        atomic_store(&ledger->shared->header.swept,
+                     0); /* in our copy: the dead count for nothing */
     close(directory);
-    return shared;
 }
 
-static struct ledger *open_by(struct shared *(*open_at)(const char *, const char **),
+static struct ledger *open_by(void (*open_at)(struct ledger *, const char *),
                               const char *directory) {
     struct ledger *ledger = calloc(1, sizeof *ledger);
     if (!ledger)
         return NULL;
+    atomic_init(&ledger->holders, 1);
     if (directory)
-        ledger->shared = open_at(directory, &ledger->problem);
+        open_at(ledger, directory);
     if (!ledger->shared) {
         void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -214,8 +229,28 @@ struct ledger *ledger_peek(const char *directory) {
     return open_by(open_snapshot, directory);
 }
 
+struct ledger *ledger_hold(struct ledger *ledger) {
+    atomic_fetch_add(&ledger->holders, 1);
+    return ledger;
+}
+
+bool ledger_is_current(const struct ledger *ledger, const char *directory) {
+    char path[PATH_MAX];
+    struct stat status;
+    if (ledger->problem)
+        return false;
+    int length = snprintf(path, sizeof path, "%s/%s", directory, NAME);
+    if (length < 0 || (size_t)length >= sizeof path)
+        return true;
+    if (lstat(path, &status) != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    /* in this order: the memory of a file that was cut must not be touched */
+    return status.st_dev == ledger->device && status.st_ino == ledger->inode && is_whole(&status) &&
+           memcmp(&ledger->shared->header, &ledger->header, FIXED) == 0;
+}
+
 void ledger_close(struct ledger *ledger) {
-    if (!ledger)
+    if (!ledger || atomic_fetch_sub(&ledger->holders, 1) > 1)
         return;
     munmap(ledger->shared, sizeof *ledger->shared);
     free(ledger);
@@ -254,122 +289,6 @@ static uint32_t slot_number(const struct ledger *ledger, const struct ledger_slo
 }
 
 /*
- * A claim is a mark and, in its lowest bits, the slot's number plus one. A mark is a process number
- * (22 bits: PID_MAX_LIMIT of Linux) and the time in eighths of a second (31 bits: 8 years).
- */
-#define SLOT_BITS 11
-#define TIME_BITS 31
-#define SLOT_MASK ((1u << SLOT_BITS) - 1)
-#define TIME_MASK ((1ull << TIME_BITS) - 1)
-#define EIGHTH    125000000u
-
-_Static_assert(LEDGER_SLOTS < SLOT_MASK, "a slot's number fits into a claim");
-
-/* getpid is a system call. 0: not known, also after a fork. */
-static _Atomic pid_t own_pid;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-static void forget_pid(void) {
-    atomic_store_explicit(&own_pid, 0, memory_order_relaxed);
-}
-
-static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, forget_pid);
-}
-
-static uint64_t pid_here(void) {
-    pid_t pid = atomic_load_explicit(&own_pid, memory_order_relaxed);
-    if (pid)
-        return (uint64_t)pid;
-    pthread_once(&fork_once, watch_forks);
-    pid = getpid();
-    atomic_store_explicit(&own_pid, pid, memory_order_relaxed);
-    return (uint64_t)pid;
-}
-
-uint64_t ledger_mark(uint64_t now) {
-    return (pid_here() << TIME_BITS | (now / EIGHTH & TIME_MASK)) << SLOT_BITS;
-}
-
-uint64_t ledger_mark_time(uint64_t mark, uint64_t now) {
-    uint64_t time = (mark >> SLOT_BITS & TIME_MASK) * EIGHTH;
-    if (time <= now)
-        return time;
-    return time - now < LEDGER_AHEAD ? now : 0;
-}
-
-static pid_t pid_of(uint64_t mark) {
-    return (pid_t)(mark >> (SLOT_BITS + TIME_BITS));
-}
-
-bool ledger_is_mine(uint64_t mark) {
-    return mark && (uint64_t)pid_of(mark) == pid_here();
-}
-
-/* A process that was looked up. */
-struct process {
-    pid_t pid;      /* 0: none yet */
-    bool there;     /* it can still give back what it took */
-    uint64_t start; /* CLOCK_BOOTTIME in ns; 0 if that can't be told */
-};
-
-/* The word at PLACE of TEXT, the first is 0; "" if there are not so many. */
-static const char *word_at(const char *text, int place) {
-    for (; place > 0 && *text; place--) {
-        text += strcspn(text, " ");
-        text += *text == ' ';
-    }
-    return text;
-}
-
-/* Of what is behind the name in /proc/PID/stat, see proc(5). A zombie is dead, but for one whose
- * main thread alone has ended. */
-static void judge(struct process *process, const char *text) {
-    char state = *text;
-    uint64_t threads = strtoull(word_at(text, 17), NULL, 10);
-    uint64_t ticks = strtoull(word_at(text, 19), NULL, 10);
-    long per_second = sysconf(_SC_CLK_TCK);
-    process->there = state != 'X' && (state != 'Z' || threads > 1);
-    if (per_second > 0)
-        process->start = ticks * (1000000000u / (unsigned long)per_second);
-}
-
-static struct process look_up(pid_t pid) {
-    struct process process = {.pid = pid};
-    char path[32], text[1024];
-    if (pid <= 0 || kill(pid, 0) != 0) /* EPERM: another user's by now */
-        return process;
-    process.there = true;
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return process;
-    ssize_t length = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[length > 0 ? length : 0] = '\0';
-    const char *name_end = strrchr(text, ')'); /* the name in parentheses may hold anything */
-    if (name_end && name_end[1] == ' ')
-        judge(&process, name_end + 2);
-    return process;
-}
-
-/* Numbers of processes are given again; that takes a while. */
-#define SETTLED 60000000000u
-
-/* Whether PROCESS made MARK, rather than an earlier one of the same number, and lives. */
-static bool is_of(uint64_t mark, const struct process *process, uint64_t now) {
-    uint64_t made = ledger_mark_time(mark, now);
-    return made && process->there && (now - made < SETTLED || process->start <= made + 1000000000u);
-}
-
-bool ledger_lives(uint64_t mark, uint64_t now) {
-    int saved = errno;
-    struct process process = look_up(pid_of(mark));
-    errno = saved;
-    return is_of(mark, &process, now);
-}
-
-/*
  * Clears the claims of the dead, and lowers `top` to what is left. A claim that is made meanwhile
  * raises it, or is seen here: one of the two comes second.
  */
@@ -379,9 +298,9 @@ static void sweep(struct shared *shared, uint64_t now) {
     int saved = errno;
     for (unsigned i = 0; i < LEDGER_CLAIMS; i++) {
         uint64_t claim = atomic_load_explicit(&shared->claims[i], memory_order_relaxed);
-        if (claim && (!process.pid || process.pid != pid_of(claim)))
-            process = look_up(pid_of(claim));
-        if (claim && !is_of(claim, &process, now) &&
+        if (claim && (!process.pid || process.pid != mark_pid(claim)))
+            process = process_look_up(mark_pid(claim));
+        if (claim && !process_made(&process, claim, now) &&
             atomic_compare_exchange_strong(&shared->claims[i], &claim, 0))
             claim = 0;
         used = claim ? i + 1 : used;
@@ -469,30 +388,4 @@ void ledger_in_flight(struct ledger *ledger, struct ledger_slot *const *slots, u
         for (unsigned i = 0; claim && i < n; i++)
             counts[i] += numbers[i] == number;
     }
-}
-
-/* The preferred numbers of ISO 3's series R10, in microseconds. */
-#define DECADE(unit)                                                                               \
-    10 * (unit), 125 * (unit) / 10, 16 * (unit), 20 * (unit), 25 * (unit), 32 * (unit),            \
-        40 * (unit), 50 * (unit), 63 * (unit), 80 * (unit)
-static const uint32_t bounds[] = {DECADE(100),     DECADE(1000),     DECADE(10000), DECADE(100000),
-                                  DECADE(1000000), DECADE(10000000), 1000000000};
-_Static_assert(sizeof bounds / sizeof *bounds == LEDGER_CLASSES - 1, "the last class has none");
-
-uint64_t ledger_class_bound(unsigned i) {
-    return i < LEDGER_CLASSES - 1 ? bounds[i] : UINT64_MAX;
-}
-
-void ledger_count_duration(struct ledger_slot *slot, uint64_t duration) {
-    uint64_t us = duration / 1000;
-    unsigned low = 0, high = LEDGER_CLASSES - 1;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (us <= bounds[middle])
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    atomic_fetch_add_explicit(&slot->classes[low], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&slot->duration_us, us, memory_order_relaxed);
 }

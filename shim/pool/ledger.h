@@ -72,7 +72,18 @@ struct ledger *ledger_open(const char *directory);
  */
 struct ledger *ledger_peek(const char *directory);
 
-/* Unmaps LEDGER; NULL is allowed. */
+/*
+ * Whether LEDGER, of ledger_open(DIRECTORY), is still what processes that begin now share. False
+ * if its file was removed, replaced, cut or written over, so that another ledger_open gives another
+ * one, and for one with a problem, which may have gone. What can't be told is true. The memory of a
+ * file that was found to be cut is not touched. Thread-safe; errno is not preserved.
+ */
+bool ledger_is_current(const struct ledger *ledger, const char *directory);
+
+/* One ledger_close more is needed then. Returns LEDGER. Thread-safe. */
+struct ledger *ledger_hold(struct ledger *ledger);
+
+/* Unmaps LEDGER, unless somebody else holds it; NULL is allowed. Thread-safe. */
 void ledger_close(struct ledger *ledger);
 
 /*

@@ -19,7 +19,8 @@
 struct tier {
     uint64_t members; /* bit per backend */
     struct ledger_slot *cursor;
-    bool even; /* all weights are the same */
+    uint64_t key; /* of the cursor */
+    bool even;    /* all weights are the same */
     uint8_t count;
     uint8_t list[BACKENDS_MAX];
 };
@@ -28,6 +29,7 @@ struct pool {
     const struct endpoint *endpoint;
     struct ledger *ledger;
     struct ledger_slot *slots[BACKENDS_MAX];
+    uint64_t keys[BACKENDS_MAX];
     struct tier tiers[BACKENDS_MAX]; /* best first */
     unsigned tier_count;
     struct ledger_slot private_slots[]; /* for what found no room: backends, then tiers */
@@ -39,7 +41,10 @@ static uint64_t bit(int backend) {
 
 static struct ledger_slot *slot_or_private(struct pool *pool, uint64_t key, size_t number) {
     struct ledger_slot *slot = ledger_slot(pool->ledger, key);
-    return slot ? slot : &pool->private_slots[number];
+    if (slot)
+        return slot;
+    atomic_init(&pool->private_slots[number].key, key);
+    return &pool->private_slots[number];
 }
 
 static void add_tiers(struct pool *pool) {
@@ -65,8 +70,8 @@ static void add_tiers(struct pool *pool) {
         done |= tier->members;
         char name[24];
         snprintf(name, sizeof name, "tier %d", priority);
-        tier->cursor = slot_or_private(pool, ledger_key(endpoint->name, name, NULL),
-                                       endpoint->backend_count + pool->tier_count);
+        tier->key = ledger_key(endpoint->name, name, NULL);
+        tier->cursor = slot_or_private(pool, tier->key, endpoint->backend_count + pool->tier_count);
         pool->tier_count++;
     }
 }
@@ -82,8 +87,8 @@ struct pool *pool_new(const struct endpoint *endpoint, struct ledger *ledger) {
     pool->ledger = ledger;
     for (size_t i = 0; i < endpoint->backend_count; i++) {
         const struct backend *backend = &endpoint->backends[i];
-        pool->slots[i] =
-            slot_or_private(pool, ledger_key(endpoint->name, backend->name, backend->url), i);
+        pool->keys[i] = ledger_key(endpoint->name, backend->name, backend->url);
+        pool->slots[i] = slot_or_private(pool, pool->keys[i], i);
     }
     add_tiers(pool);
     return pool;
@@ -91,6 +96,19 @@ struct pool *pool_new(const struct endpoint *endpoint, struct ledger *ledger) {
 
 void pool_free(struct pool *pool) {
     free(pool);
+}
+
+static bool has_key(const struct ledger_slot *slot, uint64_t key) {
+    return atomic_load_explicit(&slot->key, memory_order_relaxed) == key;
+}
+
+bool pool_is_intact(const struct pool *pool) {
+    bool intact = true;
+    for (size_t i = 0; i < pool->endpoint->backend_count; i++)
+        intact &= has_key(pool->slots[i], pool->keys[i]);
+    for (unsigned t = 0; t < pool->tier_count; t++)
+        intact &= has_key(pool->tiers[t].cursor, pool->tiers[t].key);
+    return intact;
 }
 
 const struct endpoint *pool_endpoint(const struct pool *pool) {

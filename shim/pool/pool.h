@@ -38,6 +38,10 @@ struct pool_turn {
 struct pool *pool_new(const struct endpoint *endpoint, struct ledger *ledger);
 void pool_free(struct pool *pool);
 
+/* Whether the pool's places in the ledger are still its own: false if something was written over
+ * the ledger, so that others, who look for their places now, find other ones. Thread-safe. */
+bool pool_is_intact(const struct pool *pool);
+
 const struct endpoint *pool_endpoint(const struct pool *pool);
 
 /*

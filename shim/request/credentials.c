@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bool credentials_header_is(const char *line, const char *name) {
     /* letters and '-' alone: for these the bit is what tells capitals */
@@ -69,6 +70,35 @@ char *credentials_line(const struct backend *backend, const char *key) {
     bool bearer = backend->dialect != DIALECT_AZURE || backend->key_source == KEY_COMMAND ||
                   credentials_is_token(key);
     return join(bearer ? "Authorization: Bearer " : "api-key: ", key);
+}
+
+/* What follows NAME (lower case) and its colon in LINE, without the blanks before it, or NULL. */
+static const char *value_of(const char *line, const char *name) {
+    if (!credentials_header_is(line, name))
+        return NULL;
+    line += strlen(name);
+    line += strspn(line, " \t");
+    return *line == ':' ? line + 1 + strspn(line + 1, " \t") : NULL;
+}
+
+char *credentials_retell(const struct backend *backend, const char *line) {
+    static const char scheme[] = "Bearer ";
+    size_t skip = sizeof scheme - 1;
+    const char *name = backend->dialect == DIALECT_AZURE ? "authorization" : "api-key";
+    const char *value = value_of(line, name);
+    if (value && backend->dialect == DIALECT_AZURE)
+        value = strncasecmp(value, scheme, skip) == 0 ? value + skip + strspn(value + skip, " \t")
+                                                      : NULL;
+    char *key = value ? strdup(value) : NULL;
+    if (!key)
+        return NULL;
+    size_t length = strlen(key);
+    while (length && (key[length - 1] == ' ' || key[length - 1] == '\t'))
+        key[--length] = '\0';
+    bool stays = backend->dialect == DIALECT_AZURE && credentials_is_token(key);
+    char *told = stays ? NULL : credentials_line(backend, key);
+    credentials_free(key);
+    return told;
 }
 
 void credentials_free(char *line) {

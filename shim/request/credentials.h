@@ -37,6 +37,12 @@ bool credentials_is_token(const char *key);
  */
 char *credentials_line(const struct backend *backend, const char *key);
 
+/*
+ * The same for the key in LINE, a header of the program ("api-key: KEY", "Authorization: Bearer
+ * KEY"): NULL also if LINE is no such header, or is the one that BACKEND's dialect wants.
+ */
+char *credentials_retell(const struct backend *backend, const char *line);
+
 /* Wipes and frees LINE; NULL is allowed. */
 void credentials_free(char *line);
 

@@ -64,6 +64,29 @@ static bool wants_deployment(const struct backend *backend) {
     return backend->dialect == DIALECT_AZURE && !has_no_versions(backend);
 }
 
+/* Whether the backend's URL names its deployment: .../openai/deployments/NAME. */
+static bool is_one_deployment(const struct backend *backend) {
+    static const char parent[] = "/openai/deployments/";
+    size_t length = sizeof parent - 1;
+    const char *slash = strrchr(backend->url, '/'); /* NULL: a host alone */
+    size_t before = slash ? (size_t)(slash + 1 - backend->url) : 0;
+    return backend->dialect == DIALECT_AZURE && before > length && slash[1] &&
+           memcmp(slash + 1 - length, parent, length) == 0;
+}
+
+/* Whether the backend is a resource of Azure's by its host alone: its API begins at /openai. */
+static bool is_bare(const struct backend *backend) {
+    const char *scheme = strstr(backend->url, "://");
+    return backend->dialect == DIALECT_AZURE && !strchr(scheme ? scheme + 3 : backend->url, '/');
+}
+
+/* Whether the endpoint's URL ends where Azure's API begins. */
+static bool ends_at_root(struct slice path) {
+    static const char root[] = "/openai";
+    size_t length = sizeof root - 1;
+    return path.length >= length && memcmp(path.text + path.length - length, root, length) == 0;
+}
+
 /* The version that the backend's settings ask for; the version-less API refuses dates. */
 static const char *own_version(const struct backend *backend, bool versionless) {
     const char *version = backend->dialect == DIALECT_AZURE ? backend->api_version : NULL;
@@ -77,7 +100,10 @@ bool dialect_translates(const struct endpoint *endpoint, const struct backend *b
         return true;
     if (endpoint->dialect == DIALECT_OPENAI)
         return backend->dialect == DIALECT_AZURE && !versionless;
-    return backend->dialect == DIALECT_OPENAI || versionless;
+    for (size_t i = 0; i < endpoint->url_count; i++)
+        if (is_bare(backend) && ends_at_root(endpoint->prefixes[i].path))
+            return true;
+    return backend->dialect == DIALECT_OPENAI || versionless || is_one_deployment(backend);
 }
 
 static const struct dialect_operation *find_operation(struct slice path) {
@@ -136,10 +162,12 @@ static void take_deployment(struct slice path, struct dialect_request *request) 
     decode(request->deployment, request->named);
 }
 
-/* Where Azure's API begins in a path: behind its last "openai" if the endpoint's URL has one, else
- * behind the one that follows. */
+/* Where Azure's API begins in a path: behind the "openai" that follows the endpoint's URL, else
+ * behind the last one in that; a gateway's own path may hold the word, too. */
 static struct slice below_openai(const struct route *route) {
     struct slice prefix = route->prefix;
+    if (begins(route->below, "/openai"))
+        return from(route->below, strlen("/openai"));
     for (size_t i = prefix.length; i-- > 0;) {
         struct slice rest = from(prefix, i);
         if (begins(rest, "/openai")) {
@@ -147,7 +175,7 @@ static struct slice below_openai(const struct route *route) {
             return (struct slice){prefix.text + skip, prefix.length - skip + route->below.length};
         }
     }
-    return begins(route->below, "/openai") ? from(route->below, strlen("/openai")) : route->below;
+    return route->below;
 }
 
 void dialect_read(const struct route *route, struct dialect_request *request) {
@@ -156,6 +184,8 @@ void dialect_read(const struct route *route, struct dialect_request *request) {
     request->deployment = none;
     request->named[0] = '\0';
     request->path = azure ? below_openai(route) : route->below;
+    request->from_root =
+        azure && ends_at_root(route->prefix) && request->path.text == route->below.text;
     if (azure)
         take_deployment(request->path, request);
     bool v1 = !request->deployment.text && begins(request->path, "/v1");
@@ -195,6 +225,8 @@ static enum dialect_fit plan_deployment(const struct dialect_request *request,
                                         struct dialect_plan *plan) {
     if (!request->operation)
         return DIALECT_NO_API;
+    if (is_one_deployment(backend))
+        return request->operation->place == AT_DEPLOYMENT ? DIALECT_FITS : DIALECT_NO_API;
     if (request->operation->place != AT_DEPLOYMENT) {
         plan->body = mapped(request, backend);
         return DIALECT_FITS;
@@ -218,13 +250,15 @@ static enum dialect_fit plan_model(const struct dialect_request *request,
 /* Azure to Azure: another deployment, another version. */
 static enum dialect_fit plan_azure(const struct dialect_request *request,
                                    const struct backend *backend, struct dialect_plan *plan) {
-    if (request->deployment.text) {
+    bool one = request->deployment.text && is_one_deployment(backend);
+    if (request->deployment.text && !one) {
         const char *name = dialect_model(request, backend, request->named);
         plan->deployment = name != request->named ? name : NULL;
-    } else {
+    } else if (!one) {
         plan->body = mapped(request, backend);
     }
-    plan->same_target = !plan->deployment && !own_version(backend, request->versionless);
+    plan->same_target = !one && !plan->deployment && !own_version(backend, request->versionless) &&
+                        !(request->from_root && is_bare(backend));
     return DIALECT_FITS;
 }
 
@@ -289,11 +323,12 @@ static void put_query(struct writer *writer, struct slice query, const char *ver
         const char *end = memchr(rest.text, '&', rest.length);
         struct slice parameter = {rest.text, end ? (size_t)(end - rest.text) : rest.length};
         query = from(rest, parameter.length);
-        if (!is_version(parameter)) {
-            put_parameter(writer, &separator, parameter);
-        } else if (version) {
+        bool versions = is_version(parameter);
+        if (versions && version) {
             put_version(writer, &separator, version);
             version = NULL;
+        } else if (!versions && parameter.length) {
+            put_parameter(writer, &separator, parameter);
         }
     }
     if (version)
@@ -305,7 +340,7 @@ static void put_azure_path(struct writer *writer, const struct route *route,
                            const struct dialect_request *request, const char *deployment) {
     const char *start = route->below.text, *name = request->deployment.text;
     /* a deployment in the endpoint's own URL is one in the backend's, too */
-    if (!deployment || name < start) {
+    if (!deployment || !name || name < start) {
         writer_slice(writer, route->below);
         return;
     }
@@ -324,7 +359,12 @@ size_t dialect_target(const struct route *route, const struct dialect_request *r
         !version &&
         (azure ? deployments || (request->versionless && backend->dialect == DIALECT_AZURE)
                : !deployments);
-    if (deployments && azure) {
+    if (deployments && !azure && !version)
+        version = DIALECT_API_VERSION;
+    if (is_one_deployment(backend) && (request->deployment.text || !azure)) {
+        writer_slice(&writer, request->path);
+    } else if (deployments && azure) {
+        writer_text(&writer, request->from_root && is_bare(backend) ? "/openai" : "");
         put_azure_path(&writer, route, request, plan->deployment);
     } else if (deployments) {
         writer_text(&writer, ends(backend->url, "/openai") ? "" : "/openai");
@@ -333,7 +373,6 @@ size_t dialect_target(const struct route *route, const struct dialect_request *r
             put_encoded(&writer, plan->deployment);
         }
         writer_slice(&writer, request->path);
-        version = version ? version : DIALECT_API_VERSION;
     } else {
         writer_slice(&writer, azure ? request->path : route->below);
     }

@@ -33,6 +33,7 @@ struct dialect_request {
     struct slice deployment; /* as it stands in the path; text is NULL if there is none */
     char named[MODEL_NAME_MAX + 1]; /* the deployment decoded; "" if it is no name */
     bool versionless;               /* Azure's version-less API: the model is in the body */
+    bool from_root; /* the endpoint's URL holds Azure's /openai already, the path has none */
     const struct dialect_operation *operation; /* NULL if it is none of the known ones */
 };
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -148,13 +149,21 @@ static bool replace_line(struct key_file *file, char *text) {
     return true;
 }
 
+/* KEY is what a file holds, trimmed. Returns NULL if that can be sent, or why not. */
+static const char *fault_of(const char *key) {
+    if (!*key)
+        return "it is empty";
+    return credentials_sendable(key)
+               ? NULL
+               : "it has a line break or another control character in its key";
+}
+
 /* KEY was read from FILE. Returns NULL if it is the file's key now, or why not. */
 static const char *take_key(struct key_file *file, char *key) {
     key = trim(key);
-    if (!*key)
-        return "it is empty";
-    if (!credentials_sendable(key))
-        return "it has a line break or another control character in its key";
+    const char *fault = fault_of(key);
+    if (fault)
+        return fault;
     char *text = credentials_line(file->backend, key);
     if (text && file->line && strcmp(file->line->text, text) == 0) {
         credentials_free(text);
@@ -182,6 +191,19 @@ static struct finding read_again(struct key_file *file, const struct identity *n
     }
     free(key);
     return (struct finding){!identity_same(&last, &file->seen), problem, file->line != NULL};
+}
+
+const char *key_file_fault(const char *path) {
+    char key[CREDENTIALS_KEY_MAX + 2], copy[PATH_MAX];
+    if (strlen(path) >= sizeof copy)
+        return "its path is too long";
+    memcpy(copy, path, strlen(path) + 1);
+    struct key_file file = {.path = copy};
+    const char *fault = read_file(&file, key);
+    if (!fault)
+        fault = fault_of(trim(key));
+    explicit_bzero(key, sizeof key);
+    return fault;
 }
 
 static void tell(const struct key_file *file, struct finding finding) {
@@ -217,6 +239,20 @@ struct key_use key_take_file(struct key_file *file) {
     errno = saved;
     return line ? (struct key_use){CREDENTIALS_READY, line->text, line}
                 : (struct key_use){CREDENTIALS_MISSING, NULL, NULL};
+}
+
+struct key_use key_of_program(char *text) {
+    int saved = errno;
+    struct key_line *line = text ? malloc(sizeof *line) : NULL;
+    if (line) {
+        line->holders = 1;
+        line->text = text;
+    } else {
+        credentials_free(text);
+        text = NULL;
+    }
+    errno = saved;
+    return (struct key_use){CREDENTIALS_OF_PROGRAM, text, line};
 }
 
 void key_release_line(struct key_line *line) {

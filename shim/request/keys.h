@@ -30,7 +30,7 @@ struct key {
 /* The key as one attempt uses it. */
 struct key_use {
     enum credentials_state state;
-    const char *line;      /* "Name: value"; NULL unless CREDENTIALS_READY */
+    const char *line;      /* "Name: value"; NULL unless CREDENTIALS_READY or from key_of_program */
     struct key_line *held; /* NULL: it lives as long as its struct key */
 };
 
@@ -48,6 +48,10 @@ bool key_init(struct key *key, const struct endpoint *endpoint, const struct bac
 /* What to call that which KEY of BACKEND should have come from, for the log, if it is missing;
  * NULL if it is there, or if the backend has none. To be asked right after key_init. */
 const char *key_missing(const struct key *key, const struct backend *backend);
+
+/* Why the file at PATH gives no key now, in constant words, or NULL if it does. Reads it; errno is
+ * not preserved. For a process of ours: it takes 20 KiB of stack. */
+const char *key_file_fault(const char *path);
 
 /* Writes the name of the file that holds the key of a command, for BACKEND of ENDPOINT. */
 void key_file_name(const struct endpoint *endpoint, const struct backend *backend,
@@ -71,6 +75,13 @@ void key_release_line(struct key_line *line);
 static inline struct key_use key_take(const struct key *key) {
     return key->file ? key_take_file(key->file) : (struct key_use){key->state, key->line, NULL};
 }
+
+/*
+ * A use of LINE, a key of the program's for a backend that has none (from credentials_retell; NULL
+ * is allowed), which is wiped and freed when it is given back. Without LINE, or if memory ran out,
+ * it is one without a line. errno is kept.
+ */
+struct key_use key_of_program(char *line);
 
 /* Gives USE back and makes it one without a key. Thread-safe; errno is kept. */
 static inline void key_release(struct key_use *use) {

@@ -20,11 +20,13 @@ static const char text[] =
     "       models: {gpt-4: gpt4, a: b, b: c}},\n"
     "      {name: root, dialect: azure, url: http://b.test/p/openai},\n"
     "      {name: v1, dialect: azure, url: http://b.test/p/openai/v1, api_version: preview},\n"
+    "      {name: one, dialect: azure, url: http://b.test/p/openai/deployments/d},\n"
     "      {name: plain, dialect: openai, url: http://b.test/p, models: {gpt-4: gpt4}}]}\n"
     "  - {name: r, url: http://r.test, backends: *all}\n"
     "  - {name: a, dialect: azure, url: http://a.test, backends: *all}\n"
     "  - {name: b, dialect: azure, url: http://b.test/openai, backends: *all}\n"
-    "  - {name: c, dialect: azure, url: http://c.test/openai/deployments/d, backends: *all}\n";
+    "  - {name: c, dialect: azure, url: http://c.test/openai/deployments/d, backends: *all}\n"
+    "  - {name: d, dialect: azure, url: http://d.test/openai/team, backends: *all}\n";
 
 static const struct settings *settings;
 
@@ -101,9 +103,12 @@ static void ask(const struct route *route, const struct backend *backend, const 
 
 /* "URL PATH AND QUERY\nMODEL" */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char *const origins[] = {"http://o.test/v1", "http://r.test", "http://a.test",
+    static const char *const origins[] = {"http://o.test/v1",
+                                          "http://r.test",
+                                          "http://a.test",
                                           "http://b.test/openai",
-                                          "http://c.test/openai/deployments/d"};
+                                          "http://c.test/openai/deployments/d",
+                                          "http://d.test/openai/team"};
     if (!settings)
         settings = load();
     const uint8_t *newline = size ? memchr(data, '\n', size) : NULL;

@@ -100,6 +100,13 @@ test_curl_with_a_form() {
         bash "%%/$AUDIO"
 }
 
+# curl gives libcurl the file's name, and that it is to be sent as if it were no file.
+test_curl_with_a_model_from_a_file() {
+    make_files
+    printf gpt-4 >name
+    arrives "$AUDIO" "${CURL[@]}" -F "model=<./name" -F file=@sound.mp3 "%%/$AUDIO"
+}
+
 form_from_standard_input() {
     make_files
     # shellcheck disable=SC2016

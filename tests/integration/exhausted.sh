@@ -3,67 +3,10 @@
 # libcurl can tell it. For the other kinds of on_exhausted see on_exhausted.sh.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-
-CLIENT=$ROOT/build/programs/client
-CANNED=$ROOT/build/programs/canned
-REFUSED=http://127.0.0.1:9 # where nobody listens
-
-settings_with() { # URL_OF_FIRST URL_OF_SECOND [LINE OF THE ENDPOINT]
-    SINCE=$SECONDS # no cooldown can have begun before
-    write_settings <<END
-endpoints:
-  - name: llm
-    urls: [$LOGICAL/v1, https://llm.test/v1]
-    ${3:-strategy: first}
-    backends:
-      - {name: first, url: $1/v1, priority: 1}
-      - {name: second, url: $2/v1, priority: 2}
-END
-}
-
-# Two backends that cool down, the first for 200 s, the second for 400 s.
-exhaust() {
-    start_mock first --status 429:retry-after=200
-    start_mock second --status 503:retry-after=400
-    settings_with "$URL_first" "$URL_second"
-    spill curl -sS -o /dev/null "$LOGICAL/v1/models" || fail "curl ends with $?"
-    assert_nothing_sent
-}
-
-assert_nothing_sent() {
-    assert_equal "1 1" "$(requests first) $(requests second)" "requests at first and second"
-}
-
-# field NAME: a line of what the client printed into $T/out
-field() {
-    sed -n "s/^$1=//p" out | tail -1
-}
-
-assert_field() { # WANT NAME
-    assert_equal "$1" "$(field "$2")" "$2"
-}
-
-# header NAME FILE: the value of a header line, of any case
-header() {
-    tr -d '\r' <"$2" | sed -n "s/^$1: //Ip"
-}
-
-# assert_reply HEADER_FILE BODY_FILE [SOONEST]: they are the 429 of our own
-assert_reply() {
-    local seconds ms soonest=${3:-200}
-    assert_match '^HTTP/1\.1 429 Too Many Requests' "$(head -1 "$1")" "status line"
-    seconds=$(header retry-after "$1")
-    ms=$(header retry-after-ms "$1")
-    assert_match '^[1-9][0-9]*$' "$seconds" Retry-After
-    assert_match '^[1-9][0-9]*$' "$ms" retry-after-ms
-    assert_equal "$(((ms + 999) / 1000))" "$seconds" "Retry-After, the milliseconds rounded up"
-    if [ "$seconds" -gt "$soonest" ] || [ "$seconds" -lt $((soonest - 1 - (SECONDS - SINCE))) ]; then
-        fail "Retry-After $seconds, the soonest of the backends was to need $soonest"
-    fi
-    assert_match '^application/json' "$(header content-type "$1")" Content-Type
-    jq -e '.error | .type == "rate_limit_error" and .code == "429" and (.message | type) == "string"' \
-        "$2" >json || fail "not the error that it should be: $(cat "$2")"
-}
+# shellcheck source=pair.bash
+. "$(dirname "$0")/pair.bash"
+# shellcheck source=exhausted.bash
+. "$(dirname "$0")/exhausted.bash"
 
 test_the_first_request_that_exhausts_gets_the_reply() {
     start_mock first --status 429:retry-after=7

@@ -301,6 +301,68 @@ test_a_file_of_another_user_is_replaced() {
     assert_replaced "another user's"
 }
 
+gate_says() { # NAME
+    [ "$(next)" = "$1" ]
+}
+
+# assert_follows COMMAND...: a process that has been running heeds what others do after COMMAND
+assert_follows() {
+    start_mock first
+    start_mock second
+    settings -- "first 1" "second 2"
+    start_gate
+    assert_equal first "$(next)" "before: $*"
+    "$@"
+    sleep 1.1 # it looks once a second
+    assert_equal first "$(next)" "a process that runs already, after: $*"
+    "$SPILLWAY" drain -c settings.yaml first >drained
+    within 10 "what others know, after: $*" gate_says second
+    "$SPILLWAY" undrain -c settings.yaml first >drained
+    assert_equal "first first" "$(next) $(one)" "afterwards: $*"
+}
+
+test_a_running_process_follows_when_the_ledger_is_removed() {
+    assert_follows rm state/ledger
+}
+
+test_a_running_process_follows_when_the_state_directory_is_removed() {
+    assert_follows rm -r state
+}
+
+another_header() {
+    spoil 8 '\0001'
+    one >/dev/null
+}
+
+test_a_running_process_follows_when_the_ledger_is_replaced() {
+    assert_follows another_header
+}
+
+noise_behind_the_header() {
+    head -c $(($(stat -c %s state/ledger) - 4096)) /dev/urandom |
+        dd of=state/ledger bs=4096 seek=1 conv=notrunc status=none
+}
+
+test_a_running_process_finds_its_place_again_after_noise() {
+    assert_follows noise_behind_the_header
+}
+
+# Whoever reads behind the end of a mapped file is killed by the kernel.
+test_an_idle_process_survives_a_ledger_that_is_cut() {
+    assert_follows truncate -s 0 state/ledger
+}
+
+test_a_running_process_keeps_what_it_knows_when_there_is_nothing_to_go_over_to() {
+    two_backends
+    start_gate
+    assert_equal second "$(next)" "the 429"
+    rm -r state
+    echo >state
+    sleep 1.1
+    assert_equal second "$(next)" "with a file in place of the directory"
+    assert_equal 1 "$(requests first)" "requests at the throttled one"
+}
+
 # The four must go on while it is done, and be right afterwards; so must a fresh one.
 test_random_bytes_over_the_ledger_of_four_at_work() {
     local i size end before name

@@ -3,22 +3,11 @@
 # hostile backend sends, threads, HTTP/2.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=pair.bash
+. "$(dirname "$0")/pair.bash"
 
 PROGRAMS=$ROOT/build/programs
-REFUSED=http://127.0.0.1:9 # where nobody listens
 CHAT=$LOGICAL/v1/chat/completions
-
-settings_with() { # URL_OF_FIRST URL_OF_SECOND [LINE OF THE ENDPOINT]
-    write_settings <<END
-endpoints:
-  - name: llm
-    url: $LOGICAL/v1
-    ${3:-strategy: first}
-    backends:
-      - {name: first, url: $1/v1, priority: 1}
-      - {name: second, url: $2/v1, priority: 2}
-END
-}
 
 # A first tier that rejects each request without ever cooling down, and one that answers.
 reject_first() { # [OPTION OF THE SECOND...]

@@ -99,6 +99,17 @@ test_default_directory() {
     assert_asked 1
 }
 
+# Of a user who has become another one by su, or in a container.
+test_default_directory_that_is_not_there() {
+    two_backends
+    ask -u SPILLWAY_STATE_DIR "XDG_RUNTIME_DIR=$T/none"
+    ask -u SPILLWAY_STATE_DIR "XDG_RUNTIME_DIR=$T/none"
+    assert_asked 1 "both share /tmp/spillway-$(id -u)"
+    ask -u SPILLWAY_STATE_DIR -u XDG_RUNTIME_DIR
+    assert_asked 1
+    [ ! -e none ] || fail "it was made"
+}
+
 test_relative_directory_starts_at_the_settings() {
     two_backends
     settings_with "state: {directory: below}"

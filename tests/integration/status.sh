@@ -346,6 +346,20 @@ test_a_narrow_terminal() {
     assert_match ' s left: 429' "$(cat screen)"
 }
 
+# Nothing is cut at the usual width, with names that are not long.
+test_watch_on_eighty_columns() {
+    start_mock first --status 429:retry-after=30
+    start_mock second
+    settings_with first second
+    sed -i 's/name: first/name: eastus-ptu/' settings.yaml
+    ask
+    COLUMNS_WIDE=80 watch wait=P50/P90/P99 wait=second wait=ms keys=q end -- --watch 3600
+    assert_match '[0-9]+ s: 429' "$(cat screen)"
+    COLUMNS_WIDE=100 watch wait=REQ/S wait=P50/P90/P99 keys=q end -- --watch 3600
+    COLUMNS_WIDE=130 watch wait=P50/P90/P99 keys=q end -- --watch 3600
+    assert_match ' s left: 429' "$(cat screen)"
+}
+
 test_watch_ends() {
     start_mock first
     settings_with first

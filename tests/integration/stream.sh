@@ -3,37 +3,14 @@
 # the backend sends them.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=pair.bash
+. "$(dirname "$0")/pair.bash"
 
-CLIENT=$ROOT/build/programs/client
-CANNED=$ROOT/build/programs/canned
-REFUSED=http://127.0.0.1:9 # where nobody listens
 CHAT='{"model":"gpt-4","stream":true,"messages":[{"role":"user","content":"hi"}]}'
-
-settings_with() { # URL_OF_FIRST URL_OF_SECOND [LINE OF THE ENDPOINT]
-    write_settings <<END
-endpoints:
-  - name: llm
-    url: $LOGICAL/v1
-    ${3:-strategy: first}
-    backends:
-      - {name: first, url: $1/v1, priority: 1}
-      - {name: second, url: $2/v1, priority: 2}
-END
-}
-
-# field NAME: a line of what the client printed last into $T/out
-field() {
-    sed -n "s/^$1=//p" out | tail -1
-}
 
 # What of the client's output does not differ from one transfer to the next.
 clean() {
     sed -E 's/(date|x-request-id): .*/\1/; /^(ms|effective_url)=/d'
-}
-
-# forget: nothing is known of any backend any more
-forget() {
-    rm -rf "$SPILLWAY_STATE_DIR"
 }
 
 # Prints, for each event that arrives, the milliseconds since it was sent, and since the one

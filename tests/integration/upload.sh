@@ -2,27 +2,8 @@
 # Request bodies: what arrives at the second backend is, to the byte, what the program sent.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-
-CLIENT=$ROOT/build/programs/client
-CANNED=$ROOT/build/programs/canned
-REFUSED=http://127.0.0.1:9 # where nobody listens
-
-settings_with() { # URL_OF_FIRST URL_OF_SECOND [LINE OF THE ENDPOINT]
-    write_settings <<END
-endpoints:
-  - name: llm
-    url: $LOGICAL/v1
-    ${3:-strategy: first}
-    backends:
-      - {name: first, url: $1/v1, priority: 1}
-      - {name: second, url: $2/v1, priority: 2}
-END
-}
-
-# forget: nothing is known of any backend any more
-forget() {
-    rm -rf "$SPILLWAY_STATE_DIR"
-}
+# shellcheck source=pair.bash
+. "$(dirname "$0")/pair.bash"
 
 # What a mock saw of its last request.
 seen() {

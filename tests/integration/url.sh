@@ -3,6 +3,8 @@
 # as it is without the shim.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=twins.bash
+. "$(dirname "$0")/twins.bash"
 
 CHAT='{"model":"gpt-4","messages":[]}'
 JSON='Content-Type: application/json'
@@ -21,10 +23,6 @@ settings() {
     } | write_settings
 }
 
-logged() {
-    "$SPILLWAY" run -c "$T/settings.yaml" --log "$T/log" --log-level debug -- "$@"
-}
-
 # paths NAME: of all requests that the mock has seen, in one line
 paths() {
     [ ! -e "$1.log" ] || jq -r .path "$1.log" | xargs
@@ -35,33 +33,6 @@ assert_path() {
     local want=$1
     assert_status 0 spill curl -sS -o /dev/null "${@:2}"
     assert_equal "$want" "$(tail -1 backend.log | jq -r .path)" "path at the backend for $2"
-}
-
-# Two mocks that behave and are called the same: `straight` for curl alone, `behind` for the shim.
-start_twins() {
-    start_mock straight "$@" --name twin
-    start_mock behind "$@" --name twin
-}
-
-# What differs between any two runs: time, ports, and the host that was asked.
-plain() {
-    tr -d '\0' <"$1" | sed -E 's/^([Dd]ate: ).*/\1X/; s/(127\.0\.0\.1|llm\.test)(:[0-9]+)?/HOST/g
-        s/"(created|created_at|sent)":[0-9.]+/"\1":0/g
-        s/port [0-9]+ after [0-9]+ ms/port N/; s/[0-9]+ milliseconds/N milliseconds/'
-}
-
-# assert_as_straight CURL_OPTION...: curl with and without the shim, '@' is the URL above /v1,
-# first at URL_straight
-assert_as_straight() {
-    local straight=("${@//@/${URL_straight:?}/v1}") behind=("${@//@/$LOGICAL/v1}") want=0 got=0
-    curl -sS "${straight[@]}" >want.out 2>want.err || want=$?
-    logged curl -sS "${behind[@]}" >got.out 2>got.err || got=$?
-    assert_equal "$want" "$got" "exit status of curl $*, stderr $(cat got.err)"
-    assert_equal "$(plain want.out)" "$(plain got.out)" "output of curl $*"
-    assert_equal "$(plain want.err)" "$(plain got.err)" "stderr of curl $*"
-    [ ! -e straight.log ] || assert_equal "$(jq -c 'del(.time, .host)' straight.log)" \
-        "$(jq -c 'del(.time, .host)' behind.log)" "what the mock saw of curl $*"
-    LAST_STATUS=$got
 }
 
 test_backend_base_and_what_is_below_the_prefix() {

@@ -4,7 +4,8 @@
  *
  *   SPILLWAY_CONFIG=DIRECTORY/settings.yaml shared THREADS MILLISECONDS DIRECTORY
  *
- * These settings, and a key in DIRECTORY, change all the time. Exit status 0 if all went as it
+ * These settings, and a key in DIRECTORY, change all the time; the ledger is taken away now and
+ * then. Exit status 0 if all went as it
  * should; what the sanitizer finds is its own business.
  */
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shim/runtime.h"
 
@@ -57,6 +59,12 @@ static void write_settings(unsigned round) {
     write_file("settings.yaml", text);
     snprintf(text, sizeof text, "key-%u\n", round);
     write_file("key", text);
+}
+
+static void take_ledger_away(void) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/state/ledger", directory);
+    unlink(path);
 }
 
 /* One attempt on the pool of ENDPOINT, as a transfer has it. */
@@ -120,6 +128,8 @@ int main(int argc, char **argv) {
         expect(pthread_create(&threads[i], NULL, work, NULL) == 0, "pthread_create");
     for (unsigned round = 1; ledger_now() < end; round++) {
         write_settings(round);
+        if (round % 16 == 0)
+            take_ledger_away();
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     atomic_store(&over, true);

@@ -102,12 +102,44 @@ Test(check, doubts) {
     free(printed);
 }
 
+Test(check, key_files_that_hold_no_key) {
+    static const struct {
+        const char *bytes;
+        size_t length;
+        const char *fault; /* NULL: it holds one */
+    } cases[] = {
+        {"k", 1, NULL},
+        {"\r\n k k \n\n", 9, NULL},
+        {"", 0, "it is empty"},
+        {" \n\t\r\n", 5, "it is empty"},
+        {"a\nb", 3, "it has a line break or another control character in its key"},
+        {"a\0b", 3, "it has a zero byte"},
+    };
+    char path[] = "/tmp/spillway-key.XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert_eq(ftruncate(fd, 0), 0);
+        cr_assert_eq(pwrite(fd, cases[i].bytes, cases[i].length, 0), (ssize_t)cases[i].length);
+        const char *fault = check_key_file(path);
+        if (cases[i].fault)
+            cr_expect(fault && strcmp(fault, cases[i].fault) == 0, "case %zu: %s", i, fault);
+        else
+            cr_expect_null(fault, "case %zu: %s", i, fault);
+    }
+    cr_assert_eq(ftruncate(fd, 16385), 0);
+    cr_expect_str_eq(check_key_file(path), "it is longer than 16 KiB");
+    close(fd);
+    unlink(path);
+}
+
 Test(check, dialects_that_make_no_sense) {
     static const struct {
         const char *endpoint, *backend, *warning; /* "": none */
     } cases[] = {
         {"openai", "url: https://a.example, dialect: azure, key: k", ""},
-        {"openai", "url: https://a.example, dialect: azure", "the header of the other dialect"},
+        {"openai", "url: https://a.example, dialect: azure",
+         "the program's own, which is one for the other"},
         {"openai", "url: https://a.example/v1, api_version: preview", "is for dialect: azure"},
         {"openai", "url: https://a.example/openai/v1, dialect: azure, key: k, api_version: preview",
          ""},

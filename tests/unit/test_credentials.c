@@ -110,3 +110,41 @@ Test(credentials, headers_are_known_by_name) {
     cr_expect_not(credentials_header_is("Hostess: x", "host"));
     cr_expect_not(credentials_header_is("Hos", "host"));
 }
+
+Test(credentials, a_programs_key_in_the_other_dialects_header) {
+    static const struct {
+        enum dialect dialect;
+        const char *line, *told; /* NULL: it stays */
+    } cases[] = {
+        {DIALECT_OPENAI, "api-key: k", "Authorization: Bearer k"},
+        {DIALECT_OPENAI, "Api-Key :\t k  ", "Authorization: Bearer k"},
+        {DIALECT_OPENAI, "api-key:k k", "Authorization: Bearer k k"},
+        {DIALECT_OPENAI, "api-key: ", NULL},
+        {DIALECT_OPENAI, "api-key;", NULL},
+        {DIALECT_OPENAI, "api-key: k\nX: y", NULL},
+        {DIALECT_OPENAI, "Authorization: Bearer k", NULL},
+        {DIALECT_OPENAI, "x-api-key: k", NULL},
+        {DIALECT_AZURE, "Authorization: Bearer k", "api-key: k"},
+        {DIALECT_AZURE, "authorization:bearer  k ", "api-key: k"},
+        {DIALECT_AZURE, "Authorization: Bearer eyJ.x.y", NULL},
+        {DIALECT_AZURE, "Authorization: Bearer eyJ.x.y \t", NULL},
+        {DIALECT_AZURE, "Authorization: Bearer ", NULL},
+        {DIALECT_AZURE, "Authorization: Bearer", NULL},
+        {DIALECT_AZURE, "Authorization: Basic k", NULL},
+        {DIALECT_AZURE, "Authorization;", NULL},
+        {DIALECT_AZURE, "Authorization: Bearer a\r\nX: y", NULL},
+        {DIALECT_AZURE, "api-key: k", NULL},
+        {DIALECT_AZURE, "", NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct backend backend = {.dialect = cases[i].dialect, .key_source = KEY_NONE};
+        char *line = strdup(cases[i].line); /* ASan sees what is read beyond */
+        char *told = credentials_retell(&backend, line);
+        if (cases[i].told)
+            cr_expect(told && strcmp(told, cases[i].told) == 0, "'%s': %s", line, told);
+        else
+            cr_expect_null(told, "'%s': %s", line, told);
+        credentials_free(told);
+        free(line);
+    }
+}

@@ -56,6 +56,7 @@ static void ask(const struct settings *settings, const char *url, const char *sa
 #define AZURE  "dialect: azure, url: https://logical.openai.azure.com"
 #define EAST                                                                                       \
     "dialect: azure, url: https://east.example, api_version: 2025-01-01, models: {gpt-4: gpt4}"
+#define ONE "dialect: azure, url: https://e.example/p/openai/deployments/d"
 
 struct row {
     const char *endpoint, *backend, *url, *said;
@@ -171,6 +172,23 @@ static const struct row rows[] = {
      "dialect: openai, url: https://e.example/v1",
      A "/openai/deployments/d/embeddings?api-version=1", NULL, DIALECT_FITS, "/embeddings",
      DIALECT_NAME, "d"},
+    /* a gateway's own path may hold the word, too */
+    {"dialect: azure, url: https://gateway.example/openai/team",
+     "dialect: openai, url: https://e.example/v1",
+     "https://gateway.example/openai/team/openai/deployments/d/embeddings?api-version=1", NULL,
+     DIALECT_FITS, "/embeddings", DIALECT_NAME, "d"},
+    {"dialect: azure, url: https://gateway.example/openai",
+     "dialect: openai, url: https://e.example/v1",
+     "https://gateway.example/openai/openai/v1/embeddings", "d", DIALECT_FITS, "/embeddings",
+     DIALECT_KEEP, NULL},
+    {"dialect: azure, url: https://gateway.example/openai",
+     "url: https://e.example/p, models: {a: b}",
+     "https://gateway.example/openai/openai/deployments/a/embeddings?api-version=1", NULL,
+     DIALECT_FITS, "/openai/deployments/b/embeddings?api-version=1", DIALECT_KEEP, NULL},
+    {OPENAI, EAST, O "/models?", NULL, DIALECT_FITS, "/openai/models?api-version=2025-01-01",
+     DIALECT_KEEP, NULL},
+    {OPENAI, EAST, O "/models?&a=1&", NULL, DIALECT_FITS,
+     "/openai/models?a=1&api-version=2025-01-01", DIALECT_KEEP, NULL},
     /* azure -> azure */
     {AZURE, EAST, A "/openai/deployments/gpt-4/chat/completions?api-version=2024-02-01", NULL,
      DIALECT_FITS, "/openai/deployments/gpt4/chat/completions?api-version=2025-01-01", DIALECT_KEEP,
@@ -194,10 +212,48 @@ static const struct row rows[] = {
      "url: https://e.example/openai, models: {a: b}",
      A "/openai/deployments/a/embeddings?api-version=1", NULL, DIALECT_FITS,
      "/deployments/b/embeddings?api-version=1", DIALECT_KEEP, NULL},
+    /* a resource by its host alone, asked through an endpoint that holds the API's root */
+    {"dialect: azure, url: https://logical.openai.azure.com/openai", "url: https://e.example",
+     A "/openai/deployments/gpt-4/embeddings?api-version=1", NULL, DIALECT_FITS,
+     "/openai/deployments/gpt-4/embeddings?api-version=1", DIALECT_KEEP, NULL},
+    {"dialect: azure, url: https://logical.openai.azure.com/openai",
+     "url: https://e.example, models: {gpt-4: d}, api_version: x",
+     A "/openai/deployments/gpt-4/embeddings?api-version=1", NULL, DIALECT_FITS,
+     "/openai/deployments/d/embeddings?api-version=x", DIALECT_KEEP, NULL},
+    {"dialect: azure, url: https://logical.openai.azure.com/openai", "url: https://e.example",
+     A "/openai/v1/chat/completions", NULL, DIALECT_FITS, "/openai/v1/chat/completions",
+     DIALECT_KEEP, NULL},
+    {"dialect: azure, url: https://logical.openai.azure.com/openai", "url: https://gw.example/own",
+     A "/openai/models?api-version=1", NULL, DIALECT_FITS, NULL, DIALECT_KEEP, NULL},
     {"dialect: azure, url: https://logical.openai.azure.com/openai/deployments/a",
      "url: https://e.example/openai/deployments/b, models: {a: b}",
      A "/openai/deployments/a/embeddings?api-version=1", NULL, DIALECT_FITS,
      "/embeddings?api-version=1", DIALECT_KEEP, NULL},
+    /* a backend that is one deployment */
+    {OPENAI, ONE, O "/chat/completions?x", NULL, DIALECT_FITS,
+     "/chat/completions?x&api-version=" DIALECT_API_VERSION, DIALECT_KEEP, NULL},
+    {OPENAI, ONE ", models: {a: b}, api_version: 2025-01-01", O "/embeddings", "a", DIALECT_FITS,
+     "/embeddings?api-version=2025-01-01", DIALECT_KEEP, NULL},
+    {OPENAI, ONE, O "/models", NULL, DIALECT_NO_API, NULL, DIALECT_KEEP, NULL},
+    {OPENAI, ONE, O "/responses", "a", DIALECT_NO_API, NULL, DIALECT_KEEP, NULL},
+    {OPENAI, "dialect: azure, url: https://e.example/openai/deployments/d/more", O "/embeddings",
+     "m", DIALECT_FITS, "/openai/deployments/m/embeddings?api-version=" DIALECT_API_VERSION,
+     DIALECT_KEEP, NULL},
+    {AZURE, ONE, A "/openai/deployments/x/embeddings?api-version=1&y", NULL, DIALECT_FITS,
+     "/embeddings?api-version=1&y", DIALECT_KEEP, NULL},
+    {AZURE, ONE ", models: {a: b}, api_version: 2025-01-01",
+     A "/openai/deployments/a/extensions/y?api-version=1", NULL, DIALECT_FITS,
+     "/extensions/y?api-version=2025-01-01", DIALECT_KEEP, NULL},
+    {"dialect: azure, url: https://logical.openai.azure.com/openai/deployments/a", ONE,
+     A "/openai/deployments/a/embeddings?api-version=1", NULL, DIALECT_FITS,
+     "/embeddings?api-version=1", DIALECT_KEEP, NULL},
+    {"dialect: azure, url: https://logical.openai.azure.com/own", ONE,
+     A "/own/embeddings?api-version=1", NULL, DIALECT_FITS, NULL, DIALECT_KEEP, NULL},
+    {AZURE, "host: e.example, models: {a: b}", A "/openai/deployments/a/embeddings?api-version=1",
+     NULL, DIALECT_FITS, "/openai/deployments/b/embeddings?api-version=1", DIALECT_KEEP, NULL},
+    {AZURE, "dialect: openai, url: https://e.example/openai/deployments/d",
+     A "/openai/deployments/a/embeddings?api-version=1", NULL, DIALECT_FITS, "/embeddings",
+     DIALECT_NAME, "a"},
     /* azure -> Azure's version-less API */
     {AZURE, "url: https://e.example/openai/v1, models: {a: b}",
      A "/openai/deployments/a/chat/completions?api-version=2024-02-01", NULL, DIALECT_FITS,
@@ -235,6 +291,7 @@ Test(dialect, the_body_is_asked_for_only_where_it_matters) {
         {OPENAI, EAST, O "/chat/completions", true},
         {OPENAI, EAST, O "/models", false},
         {OPENAI, EAST, O "/moderations", false},
+        {OPENAI, ONE, O "/chat/completions", false},
         {OPENAI, "url: https://e.example/v1", O "/chat/completions", false},
         {OPENAI, "url: https://e.example/v1, models: {a: b}", O "/chat/completions", true},
         {OPENAI, "url: https://e.example/v1, models: {a: b}", O "/files", false},
@@ -268,6 +325,7 @@ Test(dialect, backends_that_need_nothing_are_known) {
         {AZURE, "url: https://e.example", false},
         {AZURE, "url: https://e.example, api_version: 2024-10-21", true},
         {AZURE, "url: https://e.example/openai/v1", true},
+        {AZURE, ONE, true},
         {AZURE, "url: https://e.example/v1, dialect: openai", true},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -99,16 +99,16 @@ Test(place, is_held_on_by_who_inherits_it) {
 }
 
 Test(place, believes_nothing_else) {
-    static const char *const contents[] = {"",
-                                           "spillway relay 1 port=80",
-                                           "spillway relay 2 port=80 tls=0\n",
-                                           "spillway relay 1 port=80 tls=0",
-                                           "spillway relay 1 port=-1 tls=0\n",
-                                           "spillway relay 1 port=99999 tls=0\n",
-                                           "spillway relay 1 port=080 tls=0\n",
-                                           "spillway relay 1 port=80 tls=0\nx",
-                                           "spillway relay 1 port=80 tls=0 ................"
-                                           "..............................\n"};
+    static const char *const contents[] = {
+        "",
+        "spillway relay 1 port=80",
+        "spillway relay 2 port=80 tls=0\n",
+        "spillway relay 1 port=80 tls=0",
+        "spillway relay 1 port=-1 tls=0\n",
+        "spillway relay 1 port=99999 tls=0\n",
+        "spillway relay 1 port=080 tls=0\n",
+        "spillway relay 1 port=80 tls=0\nx",
+        "spillway relay 1 port=80 tls=0 long: .................................\n"};
     struct place place;
     int claim = place_claim(file);
     for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
@@ -148,4 +148,21 @@ Test(place, is_needed_while_somebody_lives) {
     cr_expect_eq(status, 0);
     cr_expect_not(place_is_needed(file));
     cr_expect_eq(rmdir(directory), 0, "no mark is left");
+}
+
+Test(place, is_withdrawn_only_if_nobody_needs_it) {
+    struct place announced = {.port = 4711}, found;
+    int claim = place_claim(file);
+    cr_assert_geq(claim, 0);
+    cr_assert(place_announce(claim, &announced));
+    cr_assert(place_join(file));
+    cr_expect_not(place_withdraw(claim, file));
+    cr_expect(place_find(file, &found));
+    cr_expect_eq(found.port, 4711);
+    char command[PATH_MAX * 2];
+    snprintf(command, sizeof command, "rm -f '%s'.*", file);
+    cr_assert_eq(system(command), 0); // NOLINT(cert-env33-c)
+    cr_expect(place_withdraw(claim, file));
+    cr_expect_not(place_find(file, &found));
+    close(claim);
 }

@@ -43,8 +43,7 @@ static void cool(struct world *w, int backend, uint32_t reason, uint64_t ns) {
     pool_failed(w->pool, &turn, backend, reason, true, ns, NOW);
 }
 
-static void make(struct world *w) {
-    char *raw = reply_exhausted(w->pool, 0, NOW, &w->length);
+static void take(struct world *w, char *raw) {
     cr_assert_not_null(raw);
     w->response = calloc(1, w->length + 1);
     memcpy(w->response, raw, w->length);
@@ -52,6 +51,10 @@ static void make(struct world *w) {
     char *blank = strstr(w->response, "\r\n\r\n");
     cr_assert_not_null(blank);
     w->body = blank + 4;
+}
+
+static void make(struct world *w) {
+    take(w, reply_exhausted(w->pool, 0, NOW, &w->length));
 }
 
 static void end(struct world *w) {
@@ -110,12 +113,16 @@ static const char *json_value(const char *p) {
     return json_text(p);
 }
 
-static void expect_json(const struct world *w) {
+static void expect_error(const struct world *w, const char *type, const char *code) {
     const char *after = json_value(w->body);
     cr_assert(after && strspn(after, " \r\n") == strlen(after), "no JSON: %s", w->body);
     cr_expect(strstr(w->body, "{\"error\": {\"message\": \""));
-    cr_expect(strstr(w->body, "\"type\": \"rate_limit_error\""));
-    cr_expect(strstr(w->body, "\"code\": \"429\""));
+    cr_expect(strstr(w->body, type));
+    cr_expect(strstr(w->body, code));
+}
+
+static void expect_json(const struct world *w) {
+    expect_error(w, "\"type\": \"rate_limit_error\"", "\"code\": \"429\"");
 }
 
 static char name[] = "openai";
@@ -201,6 +208,22 @@ Test(reply, is_json_whatever_the_names_are) {
     cr_expect(strstr(w.body, "%s%n"));
     cr_expect_eq(number_of(&w, "Content-Length"), strlen(w.body));
     expect_json(&w);
+    end(&w);
+}
+
+/* A path is bytes, JSON is UTF-8. */
+Test(reply, refusal_is_json_whatever_the_path_is) {
+    static struct world w;
+    static const char path[] = "/a\"\\\x80\xff\xc3\xa9%41";
+    const char *reasons[] = {"its API has no such path", "the request names no model"};
+    struct slice slice = {path, sizeof path - 1};
+    start(&w, name, 2);
+    take(&w, reply_refused(&w.endpoint, reasons, slice, &w.length));
+    cr_expect(strstr(w.response, "HTTP/1.1 400 Bad Request\r\n") == w.response);
+    cr_expect(strstr(w.body, "'/a\\\"\\\\%80%FF%C3%A9%41'"), "%s", w.body);
+    cr_expect(strstr(w.body, "b0 (its API has no such path), b1 (the request names no model)"));
+    cr_expect_eq(number_of(&w, "Content-Length"), strlen(w.body));
+    expect_error(&w, "\"type\": \"invalid_request_error\"", "\"code\": \"400\"");
     end(&w);
 }
 

@@ -192,7 +192,10 @@ static unsigned asked;
 
 static const char *only_a(const char *name) {
     asked++;
-    return strcmp(name, "KEY_A") == 0 ? "value-of-a" : strcmp(name, "KEY_C") == 0 ? "" : NULL;
+    return strcmp(name, "KEY_A") == 0   ? "value-of-a"
+           : strcmp(name, "KEY_C") == 0 ? ""
+           : strcmp(name, "KEY_D") == 0 ? "value-of-d\n"
+                                        : NULL;
 }
 
 Test(run, missing_keys_are_named) {
@@ -202,6 +205,7 @@ Test(run, missing_keys_are_named) {
         "1=https://b.example,key_env=KEY_B,name=two",
         "1=https://c.example,key_env=KEY_C,name=three",
         "1=https://d.example",
+        "1=https://d.example/2,key_env=KEY_D,name=six",
         "1=https://f.example,key_file=/no/key,name=four",
         "1=https://g.example,key_file=/dev/null,name=five",
         NULL,
@@ -211,15 +215,19 @@ Test(run, missing_keys_are_named) {
     struct settings *settings = load(values, NULL, NULL);
     cr_assert_not_null(settings, "%s", message);
     FILE *out = open_memstream(&text, &size);
-    cr_expect_eq(run_warn_keys(settings, only_a, out), 4);
+    cr_expect_eq(run_warn_keys(settings, only_a, out), 5);
     fclose(out);
-    cr_expect_eq(asked, 3);
+    cr_expect_eq(asked, 4);
     cr_expect_not_null(strstr(text, "KEY_B is not set: backend two"), "%s", text);
     cr_expect_not_null(strstr(text, "KEY_C is not set: backend three"), "%s", text);
     cr_expect_not_null(strstr(text, "/no/key: No such file or directory: backend four"), "%s",
                        text);
     cr_expect_not_null(strstr(text, "/dev/null: it is no regular file: backend five"), "%s", text);
+    cr_expect_not_null(strstr(text, "KEY_D has a line break or another control character in it: "
+                                    "backend six"),
+                       "%s", text);
     cr_expect_null(strstr(text, "KEY_A"));
+    cr_expect_null(strstr(text, "value-of-d"));
     cr_expect_null(strstr(text, "value-of-a"));
     free(text);
     settings_free(settings);
