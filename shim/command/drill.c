@@ -197,25 +197,34 @@ static int read_and_report(struct drill *drill, const struct drill_stage *stage,
 
 /* ---- the program -------------------------------------------------------------------------- */
 
-static int perform(struct drill *drill, const struct child_signals *before, int argc, char **argv) {
-    struct drill_stage stage;
-    char message[MESSAGE_SIZE];
+/* Runs the program on STAGE. Returns the exit status. */
+static int run_program(struct drill *drill, struct drill_stage *stage,
+                       const struct child_signals *before) {
     char **program = drill->options.run.program;
-    int ended = 0, status = 2;
-    if (!drill_stage_set(&stage, &drill->faults, drill->settings, drill->facts.seed,
-                         drill->facts.against_mocks, message, sizeof message)) {
+    int ended = 0, error = child_run(drill->found, program, before, &ended);
+    double length = drill_stage_seconds(stage);
+    if (error)
+        return launch_failed(program[0], drill->found, error);
+    drill->facts.signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
+    drill->facts.exit_status = WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
+    return read_and_report(drill, stage, length);
+}
+
+static int perform(struct drill *drill, const struct child_signals *before, int argc, char **argv) {
+    const struct drill_facts *facts = &drill->facts;
+    struct drill_stage stage;
+    char message[MESSAGE_SIZE] = "";
+    int status = 2;
+    if (!drill_stage_make(&stage, &drill->faults, message, sizeof message)) {
         refuse("%s", message);
         return 2;
     }
-    bool arranged = relay_arrange(COMMAND, drill->settings, argc, argv);
-    int error = arranged ? child_run(drill->found, program, before, &ended) : 0;
-    double length = drill_stage_seconds(&stage);
-    if (error) {
-        status = launch_failed(program[0], drill->found, error);
-    } else if (arranged) {
-        drill->facts.signal = WIFSIGNALED(ended) ? WTERMSIG(ended) : 0;
-        drill->facts.exit_status = WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
-        status = read_and_report(drill, &stage, length);
+    /* what this starts has no threads of ours: they come after it */
+    if (relay_arrange(COMMAND, drill->settings, argc, argv)) {
+        if (drill_stage_start(&stage, facts->seed, facts->against_mocks, message, sizeof message))
+            status = run_program(drill, &stage, before);
+        else
+            refuse("%s", message);
     }
     drill_stage_clear(&stage);
     return status;

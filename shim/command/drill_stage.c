@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "shim/command/drill_server.h"
 #include "shim/command/room.h"
+#include "shim/fault/page.h"
 #include "shim/pool/ledger.h"
 
 /* A socket's path has 108 bytes (unix(7)), and there are names behind this one. */
@@ -26,26 +29,38 @@ static bool set_environment(const struct drill_stage *stage, const struct drill_
     return true;
 }
 
-bool drill_stage_set(struct drill_stage *stage, const struct drill_faults *faults,
-                     const struct settings *settings, uint64_t seed, bool against_mocks,
-                     char *message, size_t size) {
-    struct timespec now;
-    (void)settings, (void)seed, (void)against_mocks;
+bool drill_stage_make(struct drill_stage *stage, const struct drill_faults *faults, char *message,
+                      size_t size) {
     *stage = (struct drill_stage){0};
     if (!room_make("drill-", stage->directory, DIRECTORY_MAX)) {
-        snprintf(message, size, "cannot make a private directory");
+        snprintf(message, size,
+                 "cannot make a directory: neither $XDG_RUNTIME_DIR/spillway nor "
+                 "/tmp/spillway-%u is this user's alone (mode 0700)",
+                 (unsigned)geteuid());
         return false;
     }
     snprintf(stage->record, sizeof stage->record, "%.*s/record", DIRECTORY_MAX, stage->directory);
-    if (!set_environment(stage, faults)) {
-        snprintf(message, size, "cannot set the environment: %s", strerror(errno));
-        room_remove(stage->directory);
+    if (set_environment(stage, faults))
+        return true;
+    snprintf(message, size, "cannot set the environment: %s", strerror(errno));
+    room_remove(stage->directory);
+    return false;
+}
+
+bool drill_stage_start(struct drill_stage *stage, uint64_t seed, bool against_mocks, char *message,
+                       size_t size) {
+    struct timespec now;
+    stage->server = drill_server_start(stage->directory, message, size);
+    if (!stage->server)
         return false;
-    }
     clock_gettime(CLOCK_REALTIME, &now);
     stage->start = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
     stage->start_ns = ledger_now();
-    return true;
+    if (drill_page_make(stage->directory, stage->start_ns, seed,
+                        against_mocks ? DRILL_AGAINST_MOCKS : 0))
+        return true;
+    snprintf(message, size, "cannot make a file in %s: %s", stage->directory, strerror(errno));
+    return false;
 }
 
 double drill_stage_seconds(const struct drill_stage *stage) {
@@ -53,5 +68,6 @@ double drill_stage_seconds(const struct drill_stage *stage) {
 }
 
 void drill_stage_clear(struct drill_stage *stage) {
+    drill_server_stop(stage->server);
     room_remove(stage->directory);
 }

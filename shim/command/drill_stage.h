@@ -23,18 +23,23 @@ struct drill_stage {
 };
 
 /*
- * Sets it all up, and our environment, which the program is to inherit. Returns true with STAGE for
- * drill_stage_clear, or false with a sentence in MESSAGE and nothing left behind. SETTINGS must
- * outlive it. Starts threads.
+ * Makes the directory, and sets our environment, which the program is to inherit. Returns true with
+ * STAGE for drill_stage_clear, or false with a sentence in MESSAGE and nothing left behind.
  */
-bool drill_stage_set(struct drill_stage *stage, const struct drill_faults *faults,
-                     const struct settings *settings, uint64_t seed, bool against_mocks,
-                     char *message, size_t size);
+bool drill_stage_make(struct drill_stage *stage, const struct drill_faults *faults, char *message,
+                      size_t size);
+
+/*
+ * Starts the drill: the server, whose threads have all signals blocked, and the clock. Returns
+ * false with a sentence in MESSAGE.
+ */
+bool drill_stage_start(struct drill_stage *stage, uint64_t seed, bool against_mocks, char *message,
+                       size_t size);
 
 /* Seconds since the start. */
 double drill_stage_seconds(const struct drill_stage *stage);
 
-/* Ends the server and removes the directory. */
+/* Ends the server, if it was started, and removes the directory. */
 void drill_stage_clear(struct drill_stage *stage);
 
 #endif
