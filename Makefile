@@ -35,7 +35,7 @@ ifdef WERROR
 BASE     += -Werror
 endif
 
-CORE     := $(wildcard config/*.c shim/*.c shim/pool/*.c shim/request/*.c)
+CORE     := $(wildcard config/*.c shim/*.c shim/fault/*.c shim/pool/*.c shim/request/*.c)
 CURL     := $(wildcard shim/curl/*.c)
 RELAY    := $(wildcard shim/relay/*.c)
 COMMAND  := $(wildcard shim/command/*.c)

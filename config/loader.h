@@ -93,6 +93,9 @@ bool loader_endpoints(struct loader *loader, const struct node *node);
 /* Loads the backends of ENDPOINT, whose own fields are complete, from the list NODE. */
 bool loader_backends(struct loader *loader, struct endpoint *endpoint, const struct node *node);
 
+/* Loads the faults of the list NODE; the endpoints are complete. */
+bool loader_faults(struct loader *loader, const struct node *node);
+
 /*
  * Checks and copies the URL that VALUE holds, without trailing slashes, to *OUT, and its parts
  * to *URL. A query, a fragment, a user name and dot segments are refused.

@@ -138,6 +138,7 @@ static void expectation(const struct schema_key *key, char *out, size_t size) {
     case SCHEMA_NAMES:
     case SCHEMA_OUTCOMES:
     case SCHEMA_URLS:
+    case SCHEMA_FAULTS:
         snprintf(out, size, "a list such as %s", key->example);
         break;
     case SCHEMA_NAME:

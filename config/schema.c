@@ -79,6 +79,15 @@ const struct schema_key schema_keys[] = {
      .meaning = "What the programs ask for, and the backends that answer instead.",
      .example = "endpoints: [{url: https://api.openai.com/v1, backends: [{url: "
                 "https://a.example/v1}]}]"},
+    {.section = SECTION_ROOT,
+     .name = "faults",
+     .type = SCHEMA_FAULTS,
+     .maximum = FAULTS_MAX,
+     .absent = "none",
+     .nullable = true,
+     .meaning = "What spillway drill lets happen to attempts on backends instead of asking them; "
+                "see FAULTS in spillway(1). Without effect outside of a drill.",
+     .example = "faults: ['*: 429 retry-after=5 for 60s', '*: reset 10%']"},
 
     {.section = SECTION_LOG,
      .name = "level",

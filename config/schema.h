@@ -39,7 +39,8 @@ enum schema_type {
     SCHEMA_URLS,
     SCHEMA_SECRET, /* a key */
     SCHEMA_VARIABLE,
-    SCHEMA_MODELS
+    SCHEMA_MODELS,
+    SCHEMA_FAULTS
 };
 
 /* The most keys that the table may have; the loader's tables are that large. */

@@ -35,7 +35,8 @@ static bool load_root(struct loader *loader) {
         return loader_fail(loader, loader->root,
                            "found no endpoints, expected 'endpoints:' with a list");
     }
-    return loader_endpoints(loader, endpoints);
+    const struct node *faults = fields_value(&fields, SECTION_ROOT, "faults");
+    return loader_endpoints(loader, endpoints) && (!faults || loader_faults(loader, faults));
 }
 
 static bool load(struct owned *owned, const char *name, const char *text, size_t length,

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/fault.h"
 #include "config/url.h"
 
 enum dialect { DIALECT_OPENAI, DIALECT_AZURE };
@@ -84,6 +85,8 @@ struct settings {
     enum switch_state relay_tls;
     struct endpoint *endpoints;
     size_t endpoint_count;
+    struct fault *faults; /* for drills alone, in the order of the file */
+    size_t fault_count;   /* 0 to FAULTS_MAX */
 };
 
 struct settings_error {

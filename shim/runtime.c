@@ -27,7 +27,7 @@ static struct {
 } environment[] = {
     {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},  {"SPILLWAY_LOG", NULL},
     {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL}, {"SPILLWAY_KEYS", NULL},
-    {"SPILLWAY_RELAY", NULL},
+    {"SPILLWAY_RELAY", NULL},    {"SPILLWAY_DRILL", NULL},     {"SPILLWAY_FAULTS", NULL},
 };
 #define ENVIRONMENT_SIZE (sizeof environment / sizeof environment[0])
 
@@ -37,7 +37,8 @@ static atomic_bool translates;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Written once, under `once`; constant afterwards. */
-static char *watched; /* the absolute path of the settings file; NULL: they came otherwise */
+static struct drill *drill; /* NULL: no drill */
+static char *watched;       /* the absolute path of the settings file; NULL: they came otherwise */
 
 /* When the file was looked at last, in ns, and whether a thread is at it. */
 static _Atomic uint64_t looked;
@@ -157,6 +158,22 @@ static bool is_meant(const struct settings *settings) {
            !is_listed(settings->skip, name);
 }
 
+/* False if the program runs in a drill that can't be held: then it is not to be routed at all, for
+ * its requests are not meant for the backends. */
+static bool open_drill(void) {
+    char error[512];
+    struct log_line line;
+    if (!runtime_environment("SPILLWAY_DRILL"))
+        return true;
+    drill = drill_open(runtime_environment, error, sizeof error);
+    if (drill)
+        return true;
+    log_begin(&line, LOG_ERROR, "drill");
+    log_text(&line, "error", error);
+    log_end(&line);
+    return false;
+}
+
 static bool load_keys(const struct endpoint *endpoint, struct runtime_endpoint *out) {
     out->keys = calloc(endpoint->backend_count, sizeof *out->keys);
     if (!out->keys)
@@ -210,6 +227,7 @@ static struct runtime *make_runtime(struct settings *settings, struct ledger *le
     runtime->holders = 1;
     runtime->settings = settings;
     runtime->ledger = ledger;
+    runtime->drill = drill;
     runtime->endpoints = calloc(settings->endpoint_count, sizeof *runtime->endpoints);
     bool made = runtime->endpoints != NULL;
     for (size_t i = 0; made && i < settings->endpoint_count; i++) {
@@ -260,7 +278,7 @@ static void make(void) {
     int saved = errno;
     struct settings *settings = load();
     struct ledger *ledger = NULL;
-    if (settings && is_meant(settings))
+    if (settings && is_meant(settings) && open_drill())
         ledger = state_open(settings, runtime_environment);
     struct runtime *first = ledger ? make_runtime(settings, ledger) : NULL;
     if (!ledger)

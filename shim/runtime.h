@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config/settings.h"
+#include "shim/fault/drill.h"
 #include "shim/pool/pool.h"
 #include "shim/request/keys.h"
 
@@ -25,6 +26,7 @@ struct runtime {
     struct settings *settings;
     struct runtime_endpoint *endpoints; /* one per endpoint of the settings */
     struct ledger *ledger;              /* which their pools have their state in */
+    const struct drill *drill;          /* NULL: no drill, as in all of real life */
     unsigned holders;                   /* private to runtime.c */
 };
 
@@ -32,8 +34,8 @@ struct runtime {
 extern const struct runtime *_Atomic runtime_active __attribute__((visibility("hidden")));
 
 /* Makes the first runtime, if that was not done yet. Returns whether there is one: false if there
- * are no settings, if they are bad (one line in the log says so, if there is a log), or if this
- * program is not meant. Thread-safe; errno is kept. */
+ * are no settings, if they are bad or belong to a drill that can't be held (one line in the log
+ * says so, if there is a log), or if this program is not meant. Thread-safe; errno is kept. */
 bool runtime_load(void);
 
 /* The same in a few instructions when it was made already. */

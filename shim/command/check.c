@@ -241,6 +241,13 @@ static bool warn_backend(const struct settings *settings, const struct endpoint 
     }
 }
 
+unsigned check_warn_faults(const struct settings *settings, FILE *out) {
+    if (settings->fault_count > 0)
+        fprintf(out, "%s: warning: faults: %zu of them, without effect outside of spillway drill\n",
+                settings->file, settings->fault_count);
+    return settings->fault_count > 0;
+}
+
 static unsigned warn_trust(const struct settings *settings, settings_lookup *lookup, FILE *out) {
     char directory[PATH_MAX], message[1000] = "XDG_CONFIG_HOME and HOME are not set";
     if (!trust_needed(settings) || (authority_directory(lookup, directory) &&
@@ -266,6 +273,7 @@ unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FI
                 distrust);
         count++;
     }
+    count += check_warn_faults(settings, out);
     count += warn_trust(settings, lookup, out);
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &settings->endpoints[i];

@@ -31,6 +31,10 @@ const char *check_key_variable(const char *value);
  */
 bool check_exposes_keys(const struct settings *settings);
 
+/* Prints to OUT that SETTINGS have faults, which only a drill takes, if they do. Returns 1 then,
+ * else 0. */
+unsigned check_warn_faults(const struct settings *settings, FILE *out);
+
 /* Prints one line per doubt about SETTINGS to OUT. Returns how many. */
 unsigned check_warn(const struct settings *settings, settings_lookup *lookup, FILE *out);
 

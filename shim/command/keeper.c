@@ -11,10 +11,10 @@
 #include "shim/command/fetch.h"
 #include "shim/command/helper.h"
 #include "shim/command/interrupt.h"
+#include "shim/command/room.h"
 #include "shim/command/token.h"
 #include "shim/log.h"
 #include "shim/pool/ledger.h"
-#include "shim/private.h"
 #include "shim/request/keys.h"
 
 #define MILLISECOND UINT64_C(1000000)
@@ -82,28 +82,6 @@ static void add_places(struct keeper *keeper, const struct endpoint *endpoint) {
     }
 }
 
-static const char *environment(const char *name) {
-    return getenv(name);
-}
-
-static const char *no_environment(const char *name) {
-    (void)name;
-    return NULL;
-}
-
-static bool make_directory_in(struct keeper *keeper, settings_lookup *lookup) {
-    char base[PATH_MAX - 20];
-    int fd = -1;
-    if (private_default_directory(lookup, base, sizeof base))
-        fd = private_open_directory(base, true);
-    if (fd < 0)
-        return false;
-    close(fd);
-    snprintf(keeper->directory, sizeof keeper->directory, "%s/keys-XXXXXX", base);
-    /* whatever the umask */
-    return mkdtemp(keeper->directory) && chmod(keeper->directory, 0700) == 0;
-}
-
 struct keeper *keeper_new(const struct settings *settings, char *message, size_t size) {
     size_t count = count_commands(settings);
     struct keeper *keeper = calloc(1, sizeof *keeper);
@@ -119,8 +97,7 @@ struct keeper *keeper_new(const struct settings *settings, char *message, size_t
     }
     for (size_t i = 0; i < settings->endpoint_count; i++)
         add_places(keeper, &settings->endpoints[i]);
-    /* XDG_RUNTIME_DIR may still be that of another user, who has become this one */
-    if (make_directory_in(keeper, environment) || make_directory_in(keeper, no_environment))
+    if (room_make("keys-", keeper->directory, sizeof keeper->directory))
         return keeper;
     snprintf(message, size,
              "cannot make a directory for the keys of key_command: neither "

@@ -6,6 +6,7 @@
 #include "shim/command/ca.h"
 #include "shim/command/check.h"
 #include "shim/command/doctor.h"
+#include "shim/command/drill.h"
 #include "shim/command/hand.h"
 #include "shim/command/metrics.h"
 #include "shim/command/mock.h"
@@ -21,6 +22,7 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"run", command_run, "run a program with its requests spread over backends"},
+    {"drill", command_drill, "run a program while backends fail, and report what came of it"},
     {"check", command_check, "check the settings and show where requests would go"},
     {"status", command_status, "show the live state of the backends"},
     {"metrics", command_metrics, "print the live state for Prometheus"},

@@ -14,11 +14,16 @@
 /* A response that goes out in pieces. */
 struct stream {
     struct mock_server *server;
-    struct mock_answer answer; /* its model is the array below */
+    struct mock_answer answer; /* its model and mock are the arrays below */
     char model[MOCK_NAME_MAX];
+    char mock[MOCK_NAME_MAX];
     bool events;
-    bool cut;
-    unsigned next; /* piece to wait for */
+    enum mock_action action;
+    int fd;            /* of the client */
+    uint64_t left;     /* bytes until a cut or a stall; UINT64_MAX: not counted */
+    uint64_t interval; /* ns between two pieces */
+    unsigned next;     /* event to come; ten pieces */
+    uint64_t waits;    /* pieces waited for */
     uint64_t start_ns;
     char *text; /* the event, or the whole body */
     size_t length;
@@ -46,58 +51,92 @@ bool mock_wait_until(const struct mock_server *server, int fd, uint64_t deadline
     }
 }
 
+/* What a cut or a stall does where it does it. */
+static ssize_t end_early(const struct stream *stream) {
+    if (stream->action == MOCK_STALL)
+        mock_wait_until(stream->server, stream->fd, MOCK_FOREVER);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static bool ends_early(const struct stream *stream) {
+    return stream->action == MOCK_CUT || stream->action == MOCK_STALL;
+}
+
+/* Waits until the next piece is due: the first at once, each other an interval later. */
+static bool wait_for_piece(struct stream *stream) {
+    if (stream->waits == 0)
+        stream->start_ns = mock_now_ns();
+    return mock_wait_until(stream->server, stream->fd,
+                           stream->start_ns + stream->waits++ * stream->interval);
+}
+
+/* Gives libmicrohttpd some bytes of the text up to LIMIT, of which there is one at least. */
 static ssize_t copy_out(struct stream *stream, size_t limit, char *buffer, size_t room) {
     size_t length = limit - stream->at;
+    if (stream->action == MOCK_TRICKLE) {
+        if (!wait_for_piece(stream))
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        room = room < MOCK_PIECE ? room : MOCK_PIECE;
+    }
     if (length > room)
         length = room;
+    if (length > stream->left)
+        length = (size_t)stream->left;
+    if (length == 0)
+        return end_early(stream);
+    if (stream->left != UINT64_MAX)
+        stream->left -= length;
     memcpy(buffer, stream->text + stream->at, length);
     stream->at += length;
     return (ssize_t)length;
 }
 
-/* Waits until the next piece is due: the first at once, each other an interval later. */
-static bool wait_for_piece(struct stream *stream) {
-    if (stream->next == 0)
-        stream->start_ns = mock_now_ns();
-    return mock_wait_until(stream->server, -1,
-                           stream->start_ns +
-                               stream->next++ * stream->server->options->event_interval_ns);
+/* Makes the next event, when it is due. False if the stream ends instead. */
+static bool make_event(struct stream *stream) {
+    struct timespec now;
+    if (stream->action != MOCK_TRICKLE && !wait_for_piece(stream))
+        return false;
+    clock_gettime(CLOCK_REALTIME, &now);
+    free(stream->text);
+    stream->at = 0;
+    stream->length = 0;
+    stream->text =
+        mock_answer_event(&stream->answer, stream->next++,
+                          (double)now.tv_sec + (double)now.tv_nsec / 1e9, &stream->length);
+    return stream->text != NULL;
 }
 
 static ssize_t read_events(void *context, uint64_t position, char *buffer, size_t room) {
     struct stream *stream = context;
-    struct timespec now;
     (void)position;
+    if (stream->left == 0)
+        return end_early(stream);
     if (stream->at == stream->length) {
-        unsigned index = stream->next;
-        if (index >= mock_answer_events(&stream->answer))
+        bool half = stream->left == UINT64_MAX && stream->next > stream->answer.tokens / 2;
+        bool all = stream->next >= mock_answer_events(&stream->answer);
+        if (ends_early(stream) && (half || all))
+            return end_early(stream);
+        if (all)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        if ((stream->cut && index > stream->answer.tokens / 2) || !wait_for_piece(stream))
+        if (!make_event(stream))
             return MHD_CONTENT_READER_END_WITH_ERROR;
-        clock_gettime(CLOCK_REALTIME, &now);
-        free(stream->text);
-        stream->at = 0;
-        stream->text =
-            mock_answer_event(&stream->answer, index,
-                              (double)now.tv_sec + (double)now.tv_nsec / 1e9, &stream->length);
-        if (stream->text == NULL) {
-            stream->length = 0;
-            return MHD_CONTENT_READER_END_WITH_ERROR;
-        }
     }
     return copy_out(stream, stream->length, buffer, room);
 }
 
 static ssize_t read_pieces(void *context, uint64_t position, char *buffer, size_t room) {
     struct stream *stream = context;
+    size_t end = stream->length;
     (void)position;
-    size_t end = stream->cut ? stream->length / 2 : stream->length * stream->next / SLOW_PIECES;
-    while (stream->at >= end) {
+    if (ends_early(stream) || stream->action == MOCK_TRICKLE)
+        return stream->at == end ? MHD_CONTENT_READER_END_OF_STREAM
+                                 : copy_out(stream, end, buffer, room);
+    while (stream->at >= (end = stream->length * stream->next / SLOW_PIECES)) {
         if (stream->next == SLOW_PIECES)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        if (stream->cut || !wait_for_piece(stream))
+        if (!wait_for_piece(stream))
             return MHD_CONTENT_READER_END_WITH_ERROR;
-        end = stream->length * stream->next / SLOW_PIECES;
+        stream->next++;
     }
     return copy_out(stream, end, buffer, room);
 }
@@ -108,10 +147,24 @@ static void free_stream(void *context) {
     free(stream);
 }
 
+/* How many bytes of a body of LENGTH go out before a cut or a stall: never all, for nobody could
+ * tell then. UINT64_MAX if they are not counted. */
+static uint64_t bytes_to_send(const struct mock_step *step, enum mock_action action, bool events,
+                              size_t length) {
+    if (action != MOCK_CUT && action != MOCK_STALL)
+        return UINT64_MAX;
+    if (events)
+        return step->has_after ? step->after : UINT64_MAX;
+    if (!step->has_after)
+        return length / 2;
+    return step->after < length || length == 0 ? step->after : length - 1;
+}
+
 /* Takes TEXT over; NULL: events. */
 static struct MHD_Response *stream_response(struct mock_exchange *exchange,
                                             const struct mock_answer *answer, char *text,
                                             size_t length) {
+    const struct mock_decision *decision = &exchange->decision;
     struct stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL) {
         free(text);
@@ -120,9 +173,16 @@ static struct MHD_Response *stream_response(struct mock_exchange *exchange,
     stream->server = exchange->server;
     stream->answer = *answer;
     snprintf(stream->model, sizeof stream->model, "%s", answer->model);
+    snprintf(stream->mock, sizeof stream->mock, "%s", answer->mock);
     stream->answer.model = stream->model;
+    stream->answer.mock = stream->mock;
     stream->events = text == NULL;
-    stream->cut = exchange->decision.action == MOCK_CUT;
+    stream->action = decision->action;
+    stream->fd = exchange->fd;
+    stream->left = bytes_to_send(decision->step, decision->action, stream->events, length);
+    stream->interval = decision->step->interval_ns > 0
+                           ? decision->step->interval_ns
+                           : exchange->server->options->event_interval_ns;
     stream->text = text;
     stream->length = length;
     struct MHD_Response *response = MHD_create_response_from_callback(
@@ -161,7 +221,7 @@ static void add_headers(struct MHD_Response *response, const struct mock_exchang
     /* Not left to libmicrohttpd, which would add its own beside a step's. */
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &parts));
     add_header(response, decision, "date", date);
-    add_header(response, decision, "x-spillway-mock", exchange->server->options->name);
+    add_header(response, decision, "x-spillway-mock", exchange->name);
     if (type != NULL)
         add_header(response, decision, "content-type", type);
     if (exchange->route.dialect == MOCK_AZURE) {
@@ -190,7 +250,7 @@ static void fill_answer(const struct mock_exchange *exchange, struct mock_answer
         model = operation == MOCK_EMBEDDINGS ? "text-embedding-3-small" : "gpt-4o-mini";
     *answer = (struct mock_answer){.operation = operation,
                                    .dialect = exchange->route.dialect,
-                                   .mock = exchange->server->options->name,
+                                   .mock = exchange->name,
                                    .model = model,
                                    .number = exchange->number,
                                    .body_length = exchange->body.length,

@@ -51,6 +51,9 @@ struct mock_decision {
 /* One request; it belongs to its connection's thread. */
 struct mock_exchange {
     struct mock_server *server;
+    const char *name;       /* the mock's, for this request; lives as long as the request */
+    struct mock_script own; /* its own step, or empty */
+    int fd;                 /* of its connection */
     char *target;
     const char *method;
     bool begun; /* the head was seen */

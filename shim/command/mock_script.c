@@ -11,6 +11,7 @@
 #define REPEAT_MAX  1000000
 #define LIMIT_MAX   100000
 #define FOUND_SHOWN 20
+#define AFTER_MAX   (UINT64_C(1) << 30)
 
 struct cursor {
     const char *start;
@@ -60,10 +61,9 @@ static bool parse_outcome(struct cursor *cursor, struct mock_step *step) {
         const char *word;
         enum mock_action action;
         int status;
-    } actions[] = {{"cut", MOCK_CUT, 200},
-                   {"slow", MOCK_SLOW, 200},
-                   {"reset", MOCK_RESET, 0},
-                   {"close", MOCK_CLOSE, 0},
+    } actions[] = {{"cut", MOCK_CUT, 200},   {"stall", MOCK_STALL, 200},
+                   {"slow", MOCK_SLOW, 200}, {"trickle", MOCK_TRICKLE, 200},
+                   {"reset", MOCK_RESET, 0}, {"close", MOCK_CLOSE, 0},
                    {"hang", MOCK_HANG, 0}};
     const char *text = cursor->at;
     size_t length = strcspn(text, ",:* \t\n");
@@ -76,8 +76,10 @@ static bool parse_outcome(struct cursor *cursor, struct mock_step *step) {
             return true;
         }
     if (!number(text, length, 599, &status) || status < 100 || status == 101)
-        return fail_at(cursor, text,
-                       "a status from 100 to 599 (not 101), reset, close, hang, cut or slow");
+        return fail_at(
+            cursor, text,
+            "a status from 100 to 599 (not 101), reset, close, hang, cut, stall, slow or "
+            "trickle");
     step->action = MOCK_REPLY;
     step->status = status < 200 ? 200 : (int)status;
     step->interim = status < 200 ? (int)status : 0;
@@ -178,6 +180,23 @@ static bool set_interim(struct cursor *cursor, struct mock_step *step, const cha
     return true;
 }
 
+static bool set_after(struct cursor *cursor, struct mock_step *step, const char *name,
+                      const char *value) {
+    if (step->action != MOCK_CUT && step->action != MOCK_STALL)
+        return fail_at(cursor, name, "after= with cut and stall alone");
+    step->has_after = true;
+    return number(value, strlen(value), AFTER_MAX, &step->after) ||
+           fail_at(cursor, name, "after=BYTES up to 1073741824");
+}
+
+static bool set_interval(struct cursor *cursor, struct mock_step *step, const char *name,
+                         const char *value) {
+    if (step->action != MOCK_SLOW && step->action != MOCK_TRICKLE)
+        return fail_at(cursor, name, "interval= with slow and trickle alone");
+    return (settings_parse_duration(value, &step->interval_ns) && step->interval_ns > 0) ||
+           fail_at(cursor, name, "interval=DURATION above 0 such as 50ms or 2s");
+}
+
 /* A name and the value after its '='. Takes VALUE over. */
 static bool set_option(struct cursor *cursor, struct mock_step *step, const char *name,
                        size_t length, char *value) {
@@ -188,6 +207,10 @@ static bool set_option(struct cursor *cursor, struct mock_step *step, const char
         fine = fail_at(cursor, name, "no option but latency=, for this step has no response");
     } else if (is_word(name, length, "interim")) {
         fine = set_interim(cursor, step, name, value);
+    } else if (is_word(name, length, "after")) {
+        fine = set_after(cursor, step, name, value);
+    } else if (is_word(name, length, "interval")) {
+        fine = set_interval(cursor, step, name, value);
     } else if (is_word(name, length, "body")) {
         free(step->body);
         step->body = value;
@@ -201,13 +224,28 @@ static bool set_option(struct cursor *cursor, struct mock_step *step, const char
 
 static bool set_flag(struct cursor *cursor, struct mock_step *step, const char *name,
                      size_t length) {
-    if (is_word(name, length, "quota"))
-        step->cause = MOCK_QUOTA;
-    else if (is_word(name, length, "too-large"))
-        step->cause = MOCK_TOO_LARGE;
-    else
-        return fail_at(cursor, name, "header=value, body=, latency=, interim=, quota or too-large");
-    return step->status == 429 || fail_at(cursor, name, "quota and too-large with 429 alone");
+    static const struct {
+        const char *word;
+        int status;
+        enum mock_cause cause;
+    } flags[] = {{"quota", 429, MOCK_QUOTA},
+                 {"too-large", 429, MOCK_TOO_LARGE},
+                 {"content-filter", 400, MOCK_USUAL},
+                 {"not-json", 400, MOCK_NOT_JSON},
+                 {"no-model", 400, MOCK_NO_MODEL},
+                 {"no-key", 401, MOCK_NO_KEY},
+                 {"no-resource", 404, MOCK_NO_RESOURCE}};
+    char expected[64];
+    size_t i = 0;
+    while (i < sizeof flags / sizeof *flags && !is_word(name, length, flags[i].word))
+        i++;
+    if (i == sizeof flags / sizeof *flags)
+        return fail_at(cursor, name,
+                       "header=value, body=, latency=, interim=, after=, interval=, quota, "
+                       "too-large, content-filter, not-json, no-model, no-key or no-resource");
+    step->cause = flags[i].cause;
+    snprintf(expected, sizeof expected, "%s with %d alone", flags[i].word, flags[i].status);
+    return step->status == flags[i].status || fail_at(cursor, name, expected);
 }
 
 static bool parse_option(struct cursor *cursor, struct mock_step *step) {

@@ -4,11 +4,12 @@
  *
  *   script  = step *( "," step )
  *   step    = outcome [ repeat ] *( ":" option ) [ repeat ]
- *   outcome = 100..599 (not 101) | "cut" | "slow" | "reset" | "close" | "hang"
- *   repeat  = "*" NUMBER | "*"               "*" alone, for ever: at the last step only
- *   option  = "quota" | "too-large" | "latency=" DURATION | "interim=" 1xx | "body=" value
- *           | header-name "=" value
- *   value   = text without "," ":" "*" | "'" text "'" | '"' text '"'
+ *   outcome = 100..599 (not 101) | "cut" | "stall" | "slow" | "trickle" | "reset" | "close" |
+ * "hang" repeat  = "*" NUMBER | "*"               "*" alone, for ever: at the last step only option
+ * = cause | "latency=" DURATION | "interim=" 1xx | "body=" value | header-name "=" value | "after="
+ * BYTES          (cut and stall) | "interval=" DURATION    (slow and trickle) cause   = "quota" |
+ * "too-large" | "content-filter" | "not-json" | "no-model" | "no-key" | "no-resource" value   =
+ * text without "," ":" "*" | "'" text "'" | '"' text '"'
  *
  * Spaces around a step are ignored. After the last step the last step goes on for ever.
  */
@@ -21,13 +22,17 @@
 
 #include "shim/command/mock_error.h"
 
+#define MOCK_PIECE 16
+
 enum mock_action {
-    MOCK_REPLY, /* a whole response */
-    MOCK_CUT,   /* the header and half of the body, then the connection closes */
-    MOCK_SLOW,  /* the body in ten pieces */
-    MOCK_RESET, /* TCP RST after the request was read */
-    MOCK_CLOSE, /* the connection closes in order, without a byte */
-    MOCK_HANG   /* nothing, until the client goes */
+    MOCK_REPLY,   /* a whole response */
+    MOCK_CUT,     /* the header and a part of the body, then the connection closes */
+    MOCK_STALL,   /* the same, then nothing, until the client goes */
+    MOCK_SLOW,    /* the body in ten pieces */
+    MOCK_TRICKLE, /* the body in pieces of MOCK_PIECE bytes */
+    MOCK_RESET,   /* TCP RST after the request was read */
+    MOCK_CLOSE,   /* the connection closes in order, without a byte */
+    MOCK_HANG     /* nothing, until the client goes */
 };
 
 struct mock_header {
@@ -43,7 +48,10 @@ struct mock_step {
     enum mock_cause cause; /* which form of a 429 */
     bool has_latency;
     uint64_t latency_ns; /* instead of the mock's own, with has_latency */
-    char *body;          /* NULL: the usual one */
+    bool has_after;
+    uint64_t after; /* bytes of the body before a cut or a stall, with has_after; else half of it */
+    uint64_t interval_ns; /* between two pieces, instead of the mock's own; 0: that */
+    char *body;           /* NULL: the usual one */
     struct mock_header *headers;
     size_t header_count;
 };

@@ -20,6 +20,7 @@
 #define BODY_MAX (64u << 20)
 
 static const struct mock_step ordinary = {.action = MOCK_REPLY, .status = 200};
+static const struct mock_step misunderstood = {.action = MOCK_REPLY, .status = 500};
 
 /* --- deciding ------------------------------------------------------------------------------ */
 
@@ -69,14 +70,30 @@ static void refuse(struct mock_decision *decision, struct mock_refusal refusal) 
     decision->cause = refusal.cause;
 }
 
+/* The step that the request itself names, if it may; NULL for none. */
+static const struct mock_step *own_step(struct MHD_Connection *connection,
+                                        struct mock_exchange *exchange) {
+    const char *header = exchange->server->options->step_header;
+    const char *text =
+        header != NULL ? MHD_lookup_connection_value(connection, MHD_HEADER_KIND, header) : NULL;
+    char error[200];
+    if (text == NULL)
+        return NULL;
+    if (mock_script_parse(text, &exchange->own, error, sizeof error))
+        return exchange->own.steps;
+    fprintf(stderr, "spillway mock: %s: %s\n", header, error);
+    return &misunderstood;
+}
+
+/* OWN is the request's own step, or NULL: the next of the script. */
 static void decide(struct mock_server *server, struct mock_exchange *exchange,
-                   const struct mock_claim *claim) {
+                   const struct mock_claim *claim, const struct mock_step *own) {
     struct mock_options *options = server->options;
     struct mock_decision *decision = &exchange->decision;
     struct mock_refusal refusal = mock_check(&options->rules, claim);
     pthread_mutex_lock(&server->lock);
     exchange->number = ++server->number;
-    decision->step = mock_script_next(&options->script);
+    decision->step = own != NULL ? own : mock_script_next(&options->script);
     if (decision->step == NULL)
         decision->step = &ordinary;
     decision->action = decision->step->action;
@@ -99,8 +116,9 @@ static void decide(struct mock_server *server, struct mock_exchange *exchange,
 
 static const char *outcome_name(enum mock_action action) {
     static const char *const names[] = {
-        [MOCK_REPLY] = "reply", [MOCK_CUT] = "cut",     [MOCK_SLOW] = "slow",
-        [MOCK_RESET] = "reset", [MOCK_CLOSE] = "close", [MOCK_HANG] = "hang"};
+        [MOCK_REPLY] = "reply", [MOCK_CUT] = "cut",         [MOCK_STALL] = "stall",
+        [MOCK_SLOW] = "slow",   [MOCK_TRICKLE] = "trickle", [MOCK_RESET] = "reset",
+        [MOCK_CLOSE] = "close", [MOCK_HANG] = "hang"};
     return names[action];
 }
 
@@ -129,7 +147,7 @@ static void write_log(struct MHD_Connection *connection, struct mock_exchange *e
     MHD_get_connection_values(connection, MHD_HEADER_KIND, keep_header, exchange);
     struct mock_entry entry = {
         .time = exchange->time,
-        .mock = exchange->server->options->name,
+        .mock = exchange->name,
         .connection = info != NULL ? (uint64_t)(uintptr_t)info->socket_context : 0,
         .request = exchange->number,
         .method = exchange->method,
@@ -214,17 +232,35 @@ static void judge(struct MHD_Connection *connection, struct mock_exchange *excha
                      &exchange->route);
     MHD_get_connection_values(connection, MHD_HEADER_KIND, note_key, &noted);
     claim.keys = noted.keys;
-    decide(exchange->server, exchange, &claim);
+    decide(exchange->server, exchange, &claim, own_step(connection, exchange));
+}
+
+/* Whether NAME can stand in JSON, in a header and in the name of a file. */
+static bool is_safe(const char *name) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-";
+    size_t length = strlen(name);
+    return length > 0 && length <= 64 && strspn(name, allowed) == length;
+}
+
+static void choose_name(struct MHD_Connection *connection, struct mock_exchange *exchange) {
+    const struct mock_options *options = exchange->server->options;
+    const char *name =
+        options->name_header != NULL
+            ? MHD_lookup_connection_value(connection, MHD_HEADER_KIND, options->name_header)
+            : NULL;
+    exchange->name = name != NULL && is_safe(name) ? name : options->name;
 }
 
 static enum MHD_Result answer_request(struct MHD_Connection *connection,
                                       struct mock_exchange *exchange) {
     struct mock_server *server = exchange->server;
     const struct mock_decision *decision = &exchange->decision;
-    int fd = connection_fd(connection);
+    int fd = exchange->fd = connection_fd(connection);
     uint64_t start = mock_now_ns();
+    choose_name(connection, exchange);
     judge(connection, exchange);
-    if (!mock_body_save(&exchange->body, server->options->name, exchange->number))
+    if (!mock_body_save(&exchange->body, exchange->name, exchange->number))
         fprintf(stderr, "spillway mock: --save-bodies: a body could not be written\n");
     write_log(connection, exchange);
     exchange->counted = true;
@@ -299,6 +335,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **r
     free(exchange->target);
     if (exchange->begun)
         mock_body_end(&exchange->body);
+    mock_script_free(&exchange->own);
     free(exchange);
     *request = NULL;
 }

@@ -26,7 +26,9 @@ struct mock_options {
     uint64_t requests;          /* enough after so many; 0: never */
     const char *certificate;    /* PEM texts; NULL: plain http */
     const char *key;
-    int bodies; /* the directory for bodies; -1: none */
+    int bodies;              /* the directory for bodies; -1: none */
+    const char *step_header; /* a request's own step is in this header; NULL: in none */
+    const char *name_header; /* and instead of `name`, this one's; NULL: none */
 };
 
 struct mock_server;

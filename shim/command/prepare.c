@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "shim/command/check.h"
+#include "shim/command/elf.h"
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
 #include "shim/command/trust.h"
@@ -185,4 +186,26 @@ bool prepare_trust(const char *command, const struct settings *settings) {
         else if (!prepare_variable(command, *name, bundle))
             return false;
     return true;
+}
+
+bool prepare_library(const char *command, const char *library, const char *program,
+                     const char *found) {
+    char file[PATH_MAX];
+    enum reach reach = reach_of_program(found, file, sizeof file);
+    const char *kind = reach_describe(reach);
+    if (kind && strcmp(file, found) == 0)
+        fprintf(stderr, "spillway: %s is %s: its requests can't be reached, it runs as it is\n",
+                program, kind);
+    else if (kind)
+        fprintf(stderr,
+                "spillway: %s is run by %s, which is %s: its requests can't be reached, it runs as "
+                "it is\n",
+                program, file, kind);
+    char *list =
+        launch_preload(reach_tolerates_preload(reach) ? library : NULL, getenv("LD_PRELOAD"));
+    if (!list)
+        return refuse(command, "out of memory");
+    bool good = prepare_variable(command, "LD_PRELOAD", *list ? list : NULL);
+    free(list);
+    return good;
 }

@@ -1,6 +1,6 @@
 /*
- * What `run` and `relay` have in common: the settings, the log and the keys of the program that
- * this process is about to become, which finds them by its environment.
+ * What `run`, `drill` and `relay` have in common: the settings, the log and the keys of the program
+ * that this process is about to become or to start, which finds them by its environment.
  *
  * COMMAND is the subcommand's name, for messages on stderr. Not thread-safe.
  */
@@ -40,5 +40,12 @@ bool prepare_keys(const char *command, const struct settings *settings, int argc
 /* Makes the program trust the relay's certificates, besides those that it would trust anyway, if
  * SETTINGS have it take https requests. False after a message: the authority has to be there. */
 bool prepare_trust(const char *command, const struct settings *settings);
+
+/*
+ * Sets LD_PRELOAD so that PROGRAM, whose file is FOUND, has LIBRARY loaded. If it can't be reached
+ * that is said on stderr, and it is to run as it is. False after a message.
+ */
+bool prepare_library(const char *command, const char *library, const char *program,
+                     const char *found);
 
 #endif

@@ -14,7 +14,6 @@
 
 #include "config/nearest.h"
 #include "shim/command/check.h"
-#include "shim/command/elf.h"
 #include "shim/command/keeper.h"
 #include "shim/command/launch.h"
 #include "shim/command/prepare.h"
@@ -122,8 +121,8 @@ static const char *check_options(const struct run_options *options) {
     return NULL;
 }
 
-/* FOUND is the argument that getopt stopped at; behind its '=' may be anything, even a key. */
-static void describe_bad_option(bool known, const char *found, char *message, size_t size) {
+void run_describe_bad_option(const struct option *all, bool known, const char *found, char *message,
+                             size_t size) {
     struct nearest nearest = {0};
     char word[NEAREST_LENGTH_MAX + 1];
     if (strncmp(found, "--", 2) != 0) { /* a cluster of letters: getopt tells which */
@@ -137,7 +136,7 @@ static void describe_bad_option(bool known, const char *found, char *message, si
         return;
     }
     nearest.word = word + 2;
-    for (const struct option *each = known_options; each->name; each++)
+    for (const struct option *each = all; each->name; each++)
         nearest_offer(&nearest, each->name);
     snprintf(message, size, "found %s which is no option%s%s%s", word,
              nearest.best ? "; did you mean --" : "", nearest.best ? nearest.best : "",
@@ -156,7 +155,7 @@ bool run_parse(int argc, char **argv, struct run_options *options, char *message
     opterr = 0;
     while ((option = getopt_long(argc, argv, "+:c:h", known_options, NULL)) != -1) {
         if (option == ':' || option == '?') {
-            describe_bad_option(option == ':', argv[optind - 1], message, size);
+            run_describe_bad_option(known_options, option == ':', argv[optind - 1], message, size);
             run_options_free(options);
             return false;
         }
@@ -203,7 +202,7 @@ unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup,
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
     va_list values;
     va_start(values, format);
-    fputs("spillway: run: ", stderr);
+    fputs("spillway: " COMMAND ": ", stderr);
     vfprintf(stderr, format, values);
     fputc('\n', stderr);
     va_end(values);
@@ -212,28 +211,6 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
 
 static const char *environment(const char *name) {
     return getenv(name);
-}
-
-/* Says so when the program in FOUND cannot be reached; sets what is loaded into it. */
-static bool use_library(const char *library, const char *program, const char *found) {
-    char file[PATH_MAX];
-    enum reach reach = reach_of_program(found, file, sizeof file);
-    const char *kind = reach_describe(reach);
-    if (kind && strcmp(file, found) == 0)
-        fprintf(stderr, "spillway: %s is %s: its requests can't be reached, it runs as it is\n",
-                program, kind);
-    else if (kind)
-        fprintf(stderr,
-                "spillway: %s is run by %s, which is %s: its requests can't be reached, it runs as "
-                "it is\n",
-                program, file, kind);
-    char *list =
-        launch_preload(reach_tolerates_preload(reach) ? library : NULL, getenv("LD_PRELOAD"));
-    if (!list)
-        return refuse("out of memory");
-    bool good = prepare_variable(COMMAND, "LD_PRELOAD", *list ? list : NULL);
-    free(list);
-    return good;
 }
 
 static int become(char **program, const char *library, const struct settings *settings, int argc,
@@ -249,7 +226,7 @@ static int become(char **program, const char *library, const struct settings *se
     if (!prepare_trust(COMMAND, settings) || !relay_arrange(COMMAND, settings, argc, argv))
         return 2;
     if (prepare_keys(COMMAND, settings, argc, argv, &keeper) &&
-        use_library(library, program[0], found)) {
+        prepare_library(COMMAND, library, program[0], found)) {
         /* FOUND has a slash: no second search, but /bin/sh for a script without "#!". */
         execvp(found, program);
         status = launch_failed(program[0], found, errno);
@@ -278,6 +255,7 @@ int command_run(int argc, char **argv) {
     int status = 2;
     if (good) {
         run_warn_keys(settings, environment, stderr);
+        check_warn_faults(settings, stderr);
         status = become(program, library, settings, argc, argv);
     }
     settings_free(settings);

@@ -4,6 +4,7 @@
 #ifndef SPILLWAY_SHIM_COMMAND_RUN_H
 #define SPILLWAY_SHIM_COMMAND_RUN_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -34,6 +35,12 @@ void run_options_free(struct run_options *options);
  * as LOOKUP sees it, or its key_file can't be read or is empty. Returns their number.
  */
 unsigned run_warn_keys(const struct settings *settings, settings_lookup *lookup, FILE *out);
+
+/* Writes a sentence about the option FOUND that getopt_long stopped at to MESSAGE: KNOWN if it
+ * lacks its value, else the nearest of ALL is named. What is behind a '=' may be a key and is not
+ * told. */
+void run_describe_bad_option(const struct option *all, bool known, const char *found, char *message,
+                             size_t size);
 
 /*
  * The command. Returns only if the program could not be started: 2 for an error of the command

@@ -1,28 +1,14 @@
 #include <inttypes.h>
 
 #include "shim/command/figures.h"
+#include "shim/command/json.h"
 #include "shim/command/status_print.h"
-
-static void put_text(const char *text, FILE *out) {
-    fputc('"', out);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < ' ')
-            fprintf(out, "\\u%04x", (unsigned)c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
 
 /* VALUE, or null if it is negative. */
 static void put_number(const char *name, double value, const char *end, FILE *out) {
-    if (value < 0)
-        fprintf(out, "\"%s\": null%s", name, end);
-    else
-        fprintf(out, "\"%s\": %.6f%s", name, value, end);
+    fprintf(out, "\"%s\": ", name);
+    json_put_number(value, out);
+    fputs(end, out);
 }
 
 static void put_outcomes(const struct pool_view *view, FILE *out) {
@@ -44,7 +30,7 @@ static void put_state(const struct pool_view *view, FILE *out) {
     fprintf(out, "       \"state\": \"%s\", ", figures_state_name(view->state));
     put_number("cooldown_seconds", (double)view->left_ns / 1e9, ", \"reason\": ", out);
     if (view->reason)
-        put_text(pool_reason_name(view->reason, reason), out);
+        json_put_text(pool_reason_name(view->reason, reason), out);
     else
         fputs("null", out);
     fputs(",\n", out);
@@ -70,9 +56,9 @@ static void put_backend(const struct endpoint *endpoint, const struct pool_view 
                         size_t place, uint64_t now, FILE *out) {
     const struct backend *backend = &endpoint->backends[place];
     fputs("      {\"name\": ", out);
-    put_text(backend->name, out);
+    json_put_text(backend->name, out);
     fputs(", \"url\": ", out);
-    put_text(backend->url, out);
+    json_put_text(backend->url, out);
     fprintf(out, ",\n       \"priority\": %d, \"weight\": %u,\n", backend->priority,
             backend->weight);
     put_state(&views[place], out);
@@ -87,7 +73,7 @@ void status_print_json(const struct live *live, FILE *out) {
     for (size_t i = 0; i < live->settings->endpoint_count; i++) {
         const struct endpoint *endpoint = &live->settings->endpoints[i];
         fprintf(out, "%s\n   {\"name\": ", i ? "," : "");
-        put_text(endpoint->name, out);
+        json_put_text(endpoint->name, out);
         fprintf(out, ", \"strategy\": \"%s\",\n    \"backends\": [",
                 settings_strategy_name(endpoint->strategy));
         for (size_t k = 0; k < endpoint->backend_count; k++) {

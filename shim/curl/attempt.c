@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shim/curl/attempt_body.h"
+#include "shim/curl/attempt_fault.h"
 #include "shim/curl/attempt_url.h"
 #include "shim/curl/translate.h"
 
@@ -34,15 +35,17 @@ enum {
 #define PARKED (OURS_URL | OURS_HEADERS | OURS_CONNECT_TIMEOUT)
 
 static bool set_url(struct transfer *t, const struct backend *backend, bool theirs) {
-    bool from_netrc;
-    const char *before = t->url, *url = attempt_url(t, backend, theirs, &from_netrc);
+    bool from_netrc = false;
+    const char *before = t->url;
+    const char *url =
+        t->detoured ? attempt_fault_url(t, backend) : attempt_url(t, backend, theirs, &from_netrc);
     if (!url)
         return false;
     if (from_netrc) {
         SET(t, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
         t->applied |= OURS_NETRC;
     }
-    bool there = (t->applied & OURS_URL) && t->url && url == before;
+    bool there = (t->applied & OURS_URL) && t->url && url == before && !t->detoured;
     CURLU *curlu = t->handle->options.curlu;
     if (!there && curlu)
         SET(t, CURLOPT_CURLU, NULL); /* first: from 8.12 on this takes the URL away as well */
@@ -104,16 +107,25 @@ static bool grow_nodes(struct transfer *t) {
     return true;
 }
 
+/* The lines of ours, to LINES. Returns how many. */
+static size_t own_lines(struct transfer *t, const struct key_use *key,
+                        const char *lines[ATTEMPT_FAULT_LINES]) {
+    if (t->detoured)
+        return attempt_fault_lines(t, lines);
+    lines[0] = key->line;
+    return key->line ? 1 : 0;
+}
+
 /* Fills the nodes. Returns how many, or -1 if there are too few. */
 static ptrdiff_t fill_nodes(struct transfer *t, const struct key_use *key) {
     struct curl_slist *node = t->nodes, *end = node + t->node_capacity;
     bool filter = key->state != CREDENTIALS_OF_PROGRAM, length = t->applied & OURS_BODY;
-    if (key->line) {
-        if (node == end)
-            return -1;
-        *node = (struct curl_slist){(char *)(uintptr_t)key->line, node + 1}; /* libcurl reads it */
-        node++;
-    }
+    const char *own[ATTEMPT_FAULT_LINES];
+    size_t count = own_lines(t, key, own);
+    if (t->node_capacity < count)
+        return -1;
+    for (size_t i = 0; i < count; i++, node++)
+        *node = (struct curl_slist){(char *)(uintptr_t)own[i], node + 1}; /* libcurl reads it */
     for (const struct curl_slist *h = t->handle->options.headers; h; h = h->next) {
         if (h->data == t->retold || stays_behind(h->data, filter, length))
             continue;
@@ -283,7 +295,8 @@ static bool set_body(struct transfer *t) {
 bool attempt_aim(struct transfer *t) {
     const struct options *o = &t->handle->options;
     const struct backend *backend = &pool_endpoint(t->live->pool)->backends[t->backend];
-    struct key_use key = key_take(&t->live->keys[t->backend]);
+    struct key_use key = t->detoured ? (struct key_use){CREDENTIALS_MISSING, NULL, NULL}
+                                     : key_take(&t->live->keys[t->backend]);
     bool theirs = key.state == CREDENTIALS_OF_PROGRAM;
     t->retold = NULL;
     if (theirs)
@@ -317,6 +330,8 @@ bool attempt_aim(struct transfer *t) {
     limit_connecting(t);
     if (t->attempts > 1)
         attempt_limit_time(t, t->attempt_started);
+    if (t->detoured)
+        attempt_fault_set(t);
     return true;
 }
 
@@ -453,6 +468,7 @@ void attempt_overridden(struct transfer *t, CURLoption option) {
 }
 
 void attempt_free(struct transfer *t) {
+    attempt_fault_free(t);
     attempt_url_free(t);
     key_release(&t->key);
     free(t->nodes);

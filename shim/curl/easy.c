@@ -122,7 +122,7 @@ static CURLcode perform_routed(struct handle *handle) {
     do {
         while (transfer_aim(t) == TRANSFER_WAIT)
             if (!wait_for_backend(t)) {
-                result = CURLE_ABORTED_BY_CALLBACK;
+                t->result = result = CURLE_ABORTED_BY_CALLBACK;
                 goto end;
             }
         errno = saved;

@@ -9,8 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Needs no resolver; nothing is ever sent to this address. */
-#define REPLY_URL "http://127.0.0.1/"
+#include "shim/curl/detour.h"
 
 void reply_init(struct reply *reply) {
     *reply = (struct reply){NULL, 0, 0, -1, -1};
@@ -213,13 +212,7 @@ static curl_socket_t open_socket(void *userdata, curlsocktype purpose,
     reply->listener = listen_anywhere(&own, &length);
     if (reply->listener < 0)
         return CURL_SOCKET_BAD;
-    address->family = AF_UNIX;
-    address->socktype = SOCK_STREAM;
-    address->protocol = 0;
-    address->addrlen = length;
-    /* libcurl has room for any address there: sizeof(struct sockaddr_storage) */
-    memcpy(&address->addr, &own, length);
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return detour_socket(address, &own, length);
 }
 
 /*
@@ -244,11 +237,6 @@ static int already_connected(void *userdata, curl_socket_t fd, curlsocktype purp
     return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
-static int close_socket(void *userdata, curl_socket_t fd) {
-    (void)userdata;
-    return close(fd);
-}
-
 /* Connected, and nothing is sent yet: the response may well lie there before the request. */
 static int answer(void *userdata, char *remote, char *local, int remote_port, int local_port) {
     struct reply *reply = userdata;
@@ -268,31 +256,16 @@ void reply_aim(struct reply *reply, const struct handle *handle, char *response,
     reply->length = length;
     if (listens)
         curl->easy_setopt(easy, CURLOPT_PREREQDATA, reply);
-    curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, listens ? open_socket : open_pair);
-    curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, reply);
-    curl->easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, listens ? NULL : already_connected);
-    curl->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-    curl->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, reply);
-    curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl->easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    curl->easy_setopt(easy, CURLOPT_PROXY, ""); /* also shuts out the environment's */
-    if (o->pre_proxy)
-        curl->easy_setopt(easy, CURLOPT_PRE_PROXY, NULL);
-    if (o->protocols_set)
-        curl->easy_setopt(easy, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTP);
-    if (o->http_version)
-        curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (o->ip_resolve)
-        curl->easy_setopt(easy, CURLOPT_IPRESOLVE, (long)CURL_IPRESOLVE_WHATEVER);
-    if (o->tcp_fastopen)
-        curl->easy_setopt(easy, CURLOPT_TCP_FASTOPEN, 0L);
+    detour_set(handle, listens ? open_socket : open_pair, reply);
+    if (!listens)
+        curl->easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, already_connected);
     if (o->keep_sending_on_error)
         curl->easy_setopt(easy, CURLOPT_KEEP_SENDING_ON_ERROR, 0L);
     if (o->port)
         curl->easy_setopt(easy, CURLOPT_PORT, 0L);
     if (o->curlu)
         curl->easy_setopt(easy, CURLOPT_CURLU, NULL);
-    curl->easy_setopt(easy, CURLOPT_URL, REPLY_URL);
+    curl->easy_setopt(easy, CURLOPT_URL, DETOUR_HTTP "/");
 }
 
 void reply_unset(const struct handle *handle, CURL *easy) {
@@ -303,27 +276,7 @@ void reply_unset(const struct handle *handle, CURL *easy) {
     set(easy, CURLOPT_URL, o->curlu ? o->curlu_url.text : o->url.text);
     set(easy, CURLOPT_PREREQFUNCTION, o->prereq_function);
     set(easy, CURLOPT_PREREQDATA, o->prereq_data);
-    set(easy, CURLOPT_OPENSOCKETFUNCTION, o->open_function);
-    set(easy, CURLOPT_OPENSOCKETDATA, o->open_data);
-    set(easy, CURLOPT_SOCKOPTFUNCTION, o->sockopt_function);
-    set(easy, CURLOPT_SOCKOPTDATA, o->sockopt_data);
-    set(easy, CURLOPT_CLOSESOCKETFUNCTION, o->close_function);
-    set(easy, CURLOPT_CLOSESOCKETDATA, o->close_data);
-    set(easy, CURLOPT_FRESH_CONNECT, o->fresh_connect);
-    set(easy, CURLOPT_FORBID_REUSE, o->forbid_reuse);
-    set(easy, CURLOPT_PROXY, o->proxy);
-    if (o->pre_proxy)
-        set(easy, CURLOPT_PRE_PROXY, o->pre_proxy);
-    if (o->protocols_text)
-        set(easy, CURLOPT_PROTOCOLS_STR, o->protocols_text);
-    else if (o->protocols_set)
-        set(easy, CURLOPT_PROTOCOLS, o->protocols);
-    if (o->http_version)
-        set(easy, CURLOPT_HTTP_VERSION, o->http_version);
-    if (o->ip_resolve)
-        set(easy, CURLOPT_IPRESOLVE, o->ip_resolve);
-    if (o->tcp_fastopen)
-        set(easy, CURLOPT_TCP_FASTOPEN, o->tcp_fastopen);
+    detour_unset(handle, easy);
     if (o->keep_sending_on_error)
         set(easy, CURLOPT_KEEP_SENDING_ON_ERROR, o->keep_sending_on_error);
     if (o->port)
@@ -344,17 +297,8 @@ bool reply_owns(CURLoption option) {
     case CURLOPT_CURLU:
     case CURLOPT_PREREQFUNCTION:
     case CURLOPT_PREREQDATA:
-    case CURLOPT_OPENSOCKETFUNCTION:
-    case CURLOPT_OPENSOCKETDATA:
-    case CURLOPT_SOCKOPTFUNCTION:
-    case CURLOPT_SOCKOPTDATA:
-    case CURLOPT_CLOSESOCKETFUNCTION:
-    case CURLOPT_CLOSESOCKETDATA:
-    case CURLOPT_FRESH_CONNECT:
-    case CURLOPT_FORBID_REUSE:
-    case CURLOPT_PROXY:
         return true;
     default:
-        return false;
+        return detour_owns(option);
     }
 }

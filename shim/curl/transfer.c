@@ -5,8 +5,11 @@
 #include <time.h>
 
 #include "shim/curl/attempt.h"
+#include "shim/curl/attempt_fault.h"
 #include "shim/curl/attempt_url.h"
+#include "shim/curl/detour.h"
 #include "shim/curl/form.h"
+#include "shim/curl/transfer_log.h"
 #include "shim/curl/translate.h"
 #include "shim/curl/verdict.h"
 #include "shim/log.h"
@@ -134,8 +137,9 @@ bool transfer_begin(struct handle *handle) {
     struct transfer *t = handle->transfer;
     t->live = &runtime->endpoints[t->route.endpoint - runtime->settings->endpoints];
     memset(&t->turn, 0, sizeof t->turn);
-    t->claim = -1;
+    t->claim = t->result = -1;
     t->attempts = 0;
+    t->number = 0;
     t->waited_ns = 0;
     t->stuck = t->in_multi = false;
     t->waits = 0;
@@ -147,7 +151,7 @@ bool transfer_begin(struct handle *handle) {
     translate_begin(t);
     handle->aimed = handle->ours = true;
     if (log_wanted(LOG_INFO))
-        verdict_log_intercepted(t);
+        transfer_log_intercepted(t);
     return true;
 }
 
@@ -256,10 +260,10 @@ static void aim_reply(struct transfer *t) {
         const char *reasons[BACKENDS_MAX];
         translate_reasons(t, reasons);
         response = reply_refused(endpoint_of(t), reasons, t->route.below, &length);
-        verdict_log_refused(t);
+        transfer_log_refused(t);
     } else if (!response) {
         response = reply_exhausted(t->live->pool, t->unfit, t->attempt_started, &length);
-        verdict_log_exhausted(t);
+        transfer_log_exhausted(t);
     }
     if (t->attempts > 0)
         attempt_limit_time(t, t->attempt_started);
@@ -277,7 +281,7 @@ static bool fits(struct transfer *t) {
     if (translate_plan(t, t->backend))
         return true;
     t->turn.attempts[t->backend]--;
-    verdict_log_skipped(t);
+    transfer_log_skipped(t);
     return false;
 }
 
@@ -288,8 +292,10 @@ static bool aim_backend(struct transfer *t) {
     t->uploaded = -1;
     gate_start(&t->gate, &t->handle->options, &owner, t,
                endpoint_of(t)->on_exhausted == EXHAUSTED_LAST);
-    if (!attempt_aim(t))
+    if ((t->handle->runtime->drill && !attempt_fault_choose(t)) || !attempt_aim(t)) {
+        t->detoured = false;
         return false;
+    }
     if (endpoint_of(t)->first_byte_timeout_ns)
         start_watch(t);
     if (t->in_multi)
@@ -323,7 +329,7 @@ static bool shall_wait(struct transfer *t) {
     t->waited_ns += t->wait_ns;
     t->waits++;
     memset(&t->turn, 0, sizeof t->turn); /* a round of its own */
-    verdict_log_waiting(t);
+    transfer_log_waiting(t);
     return true;
 }
 
@@ -369,6 +375,7 @@ static void leave_backend(struct transfer *t) {
     transfer_watched = false;
     if (t->backend < 0)
         return;
+    attempt_fault_end(t);
     pool_end(t->live->pool, t->claim);
     t->claim = -1;
     if (t->answered)
@@ -407,9 +414,8 @@ static void correct_start(struct transfer *t) {
     t->deadline = deadline_after(t, t->started);
 }
 
-enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
-    if (t->backend < 0)
-        return TRANSFER_DONE;
+/* Goes on after *RESULT of an attempt on a backend. */
+static enum transfer_next continue_backend(struct transfer *t, CURLcode *result) {
     if (t->in_multi && t->attempts == 1)
         correct_start(t);
     enum transfer_next next = judge_attempt(t, result);
@@ -417,7 +423,15 @@ enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
     return next;
 }
 
+enum transfer_next transfer_continue(struct transfer *t, CURLcode *result) {
+    enum transfer_next next = t->backend < 0 ? TRANSFER_DONE : continue_backend(t, result);
+    if (next == TRANSFER_DONE)
+        t->result = (int)*result;
+    return next;
+}
+
 void transfer_end(struct transfer *t) {
+    transfer_log_finished(t);
     if (t->reply.response)
         reply_end(&t->reply, t->handle);
     leave_backend(t);
@@ -432,7 +446,8 @@ void transfer_end(struct transfer *t) {
 }
 
 bool transfer_owns(const struct transfer *t, CURLoption option) {
-    return attempt_owns(t, option) || (t->reply.response && reply_owns(option));
+    return attempt_owns(t, option) || (t->reply.response && reply_owns(option)) ||
+           (t->detoured && detour_owns(option));
 }
 
 void transfer_changed(struct transfer *t, CURLoption option) {
@@ -451,6 +466,8 @@ curl_mime *transfer_clean_copy(const struct transfer *t, CURL *copy) {
     const struct libcurl *curl = t->handle->curl;
     if (t->reply.response)
         reply_unset(t->handle, copy);
+    if (t->detoured)
+        detour_unset(t->handle, copy);
     attempt_unset(t, copy);
     if (!t->content.mime)
         return NULL;

@@ -41,16 +41,20 @@ struct transfer {
     char *asked;        /* the URL that the program asked for, and its scratch */
     const struct runtime_endpoint *live;
     struct pool_turn turn;
-    int backend;     /* of the attempt at hand; -1: the reply */
-    int claim;       /* see pool_begin */
-    int attempts;    /* begun so far */
-    bool reads_body; /* the body comes from the program's read function */
-    bool reported;   /* the pool knows what became of this attempt ... */
-    bool answered;   /* ... namely the response */
-    bool in_multi;   /* an event loop runs it: nothing may sleep */
-    bool late;       /* the backend cools since the attempt was aimed: nothing was sent */
-    bool silent;     /* first_byte_timeout ended it */
-    bool stuck;      /* the request cannot be made again */
+    int backend;               /* of the attempt at hand; -1: the reply */
+    int result;                /* libcurl's code at the end; -1: not ended by libcurl */
+    int claim;                 /* see pool_begin */
+    int attempts;              /* begun so far */
+    bool reads_body;           /* the body comes from the program's read function */
+    bool reported;             /* the pool knows what became of this attempt ... */
+    bool answered;             /* ... namely the response */
+    bool in_multi;             /* an event loop runs it: nothing may sleep */
+    bool late;                 /* the backend cools since the attempt was aimed: nothing was sent */
+    bool silent;               /* first_byte_timeout ended it */
+    bool stuck;                /* the request cannot be made again */
+    bool detoured;             /* in a drill: the attempt at hand goes to the drill's server ... */
+    const struct fault *fault; /* ... for this fault; NULL: for none, but to a mock */
+    uint64_t number;           /* in the log; 0: none yet */
     uint64_t started, attempt_started; /* ledger_now() */
     uint64_t deadline;                 /* of the program's own timeout; 0: none */
     uint64_t quiet_since;              /* no upload since; 0 before the request is on its way */
@@ -72,7 +76,8 @@ struct transfer {
     struct curl_slist *headers_without_key;
     bool key_sent;
     const char *retold; /* the program's header for which the list begins with another, or NULL */
-    struct key_use key; /* of the list on the handle: `headers` may begin with its line */
+    struct attempt_fault *detour; /* see attempt_fault.c; NULL: never needed */
+    struct key_use key;           /* of the list on the handle: `headers` may begin with its line */
 
     struct mask mask;
     struct gate gate;

@@ -4,17 +4,13 @@
 #include <strings.h>
 #include <time.h>
 
-#include "shim/curl/translate.h"
+#include "shim/curl/transfer_log.h"
 #include "shim/log.h"
 
 #define CLOCK_GRAIN 2000000u /* ns */
 
 static const struct endpoint *endpoint_of(const struct transfer *t) {
     return pool_endpoint(t->live->pool);
-}
-
-static const struct backend *backend_of(const struct transfer *t) {
-    return &endpoint_of(t)->backends[t->backend];
 }
 
 static bool retries_status(const struct endpoint *endpoint, int status) {
@@ -68,44 +64,13 @@ enum gate_opinion verdict_opinion(const struct transfer *t, int status) {
     return retries_status(endpoint_of(t), status) ? GATE_LATER : GATE_ACCEPT;
 }
 
-static void log_attempt(const struct transfer *t, int status, const char *error, CURLcode result) {
-    struct log_line line;
-    log_begin(&line, LOG_INFO, "attempt");
-    if (!line.wanted)
-        return;
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    log_text(&line, "backend", backend_of(t)->name);
-    log_number(&line, "attempt", t->attempts);
-    if (status)
-        log_number(&line, "status", status);
-    if (error)
-        log_text(&line, "error", error);
-    if (result)
-        log_number(&line, "curl", result);
-    log_milliseconds(&line, "ms", ledger_now() - t->attempt_started);
-    log_end(&line);
-}
-
-static void log_backend(const struct transfer *t, enum log_level level, const char *event,
-                        const char *reason, uint64_t ns) {
-    struct log_line line;
-    log_begin(&line, level, event);
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    log_text(&line, "backend", backend_of(t)->name);
-    if (reason) {
-        log_text(&line, "reason", reason);
-        log_seconds(&line, "seconds", ns);
-    }
-    log_end(&line);
-}
-
 void verdict_answered(struct transfer *t) {
     t->reported = t->answered = true;
     if (log_wanted(LOG_INFO))
-        log_attempt(t, t->gate.status, NULL, CURLE_OK);
+        transfer_log_attempt(t, t->gate.status, NULL, CURLE_OK);
     /* as of the attempt's beginning: a later cooldown is somebody's newer finding */
     if (pool_succeeded(t->live->pool, &t->turn, t->backend, t->gate.status, t->attempt_started))
-        log_backend(t, LOG_WARN, "recovered", NULL, 0);
+        transfer_log_recovered(t);
 }
 
 static void report_failure(struct transfer *t, uint32_t reason, unsigned how, uint64_t cooldown) {
@@ -114,7 +79,7 @@ static void report_failure(struct transfer *t, uint32_t reason, unsigned how, ui
     uint64_t left =
         pool_failed(t->live->pool, &t->turn, t->backend, reason, how, cooldown, ledger_now());
     if (left)
-        log_backend(t, LOG_WARN, "cooldown", pool_reason_name(reason, name), left);
+        transfer_log_cooldown(t, pool_reason_name(reason, name), left);
 }
 
 static void read_hint(void *hints, const char *line, size_t length) {
@@ -127,7 +92,7 @@ void verdict_report(struct transfer *t) {
     uint32_t reason = (uint32_t)t->gate.status;
     enum cooldown_kind kind =
         reason == 429 ? cooldown_kind(t->gate.body, t->gate.body_length) : COOLDOWN_NORMAL;
-    log_attempt(t, t->gate.status, NULL, CURLE_OK);
+    transfer_log_attempt(t, t->gate.status, NULL, CURLE_OK);
     if (kind == COOLDOWN_TOO_LARGE || reason == 400) { /* the request's fault */
         t->reported = true;
         pool_refused(t->live->pool, &t->turn, t->backend, t->gate.status, ledger_now());
@@ -198,7 +163,7 @@ static uint32_t reason_of(const struct transfer *t, CURLcode result) {
     switch ((int)result) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
-        return uses_proxy(t) ? 0 : REASON_CONNECT;
+        return !t->detoured && uses_proxy(t) ? 0 : REASON_CONNECT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_INVALIDCERTSTATUS:
@@ -237,7 +202,7 @@ static enum verdict of_bare_failure(struct transfer *t) {
     int status = (int)get_long(t, CURLINFO_RESPONSE_CODE);
     bool last = endpoint_of(t)->on_exhausted == EXHAUSTED_LAST &&
                 !pool_has_another(t->live->pool, &t->turn, t->backend, ledger_now());
-    log_attempt(t, status, NULL, CURLE_OK);
+    transfer_log_attempt(t, status, NULL, CURLE_OK);
     report_failure(t, (uint32_t)status, status == 429 ? POOL_AT_ONCE : 0,
                    endpoint_of(t)->cooldown_ns);
     return !last && is_repeatable(t) ? VERDICT_NEXT : VERDICT_OVER;
@@ -250,7 +215,7 @@ static enum verdict of_error(struct transfer *t, CURLcode result) {
         return of_bare_failure(t);
     if (!gate_has_response(&t->gate) && !is_out_of_time(t, result))
         reason = reason_of(t, result);
-    log_attempt(t, 0, reason ? pool_reason_name(reason, name) : "error", result);
+    transfer_log_attempt(t, 0, reason ? pool_reason_name(reason, name) : "error", result);
     if (result == CURLE_SEND_FAIL_REWIND && t->attempts > 1)
         return VERDICT_STUCK;
     if (!retries_reason(endpoint_of(t), reason, t->silent))
@@ -338,48 +303,4 @@ bool verdict_leaves_origin(const struct transfer *t) {
         return true;
     gate_each_line(&t->gate, check_location, &redirect);
     return redirect.away;
-}
-
-void verdict_log_intercepted(const struct transfer *t) {
-    struct log_line line;
-    log_begin(&line, LOG_INFO, "intercepted");
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    /* the query may hold a secret */
-    log_slice(&line, "path", t->route.below.text, t->route.below.length);
-    log_end(&line);
-}
-
-void verdict_log_skipped(const struct transfer *t) {
-    struct log_line line;
-    log_begin(&line, LOG_WARN, "skipped");
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    log_text(&line, "backend", backend_of(t)->name);
-    log_text(&line, "reason", translate_reason(t, t->backend));
-    log_slice(&line, "path", t->route.below.text, t->route.below.length);
-    log_end(&line);
-}
-
-void verdict_log_refused(const struct transfer *t) {
-    struct log_line line;
-    log_begin(&line, LOG_WARN, "refused");
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    log_slice(&line, "path", t->route.below.text, t->route.below.length);
-    log_end(&line);
-}
-
-void verdict_log_exhausted(const struct transfer *t) {
-    struct log_line line;
-    log_begin(&line, LOG_WARN, "exhausted");
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    log_number(&line, "attempts", t->attempts);
-    log_seconds(&line, "seconds", pool_soonest(t->live->pool, t->unfit, ledger_now()));
-    log_end(&line);
-}
-
-void verdict_log_waiting(const struct transfer *t) {
-    struct log_line line;
-    log_begin(&line, LOG_INFO, "waiting");
-    log_text(&line, "endpoint", endpoint_of(t)->name);
-    log_seconds(&line, "seconds", t->wait_ns);
-    log_end(&line);
 }

@@ -44,10 +44,4 @@ bool verdict_time_is_out(uint64_t deadline, uint64_t now);
 /* Whether the redirect that the gate holds leads to another origin than the attempt's. */
 bool verdict_leaves_origin(const struct transfer *transfer);
 
-void verdict_log_intercepted(const struct transfer *transfer);
-void verdict_log_skipped(const struct transfer *transfer);
-void verdict_log_refused(const struct transfer *transfer);
-void verdict_log_exhausted(const struct transfer *transfer);
-void verdict_log_waiting(const struct transfer *transfer);
-
 #endif
