@@ -91,7 +91,7 @@ bool relay_take(const char *path, struct relay_files *files) {
     if (files->listen >= 0 && announce(files))
         return true;
     int error = errno;
-    close(files->claim);
+    place_release(files->claim, path);
     if (files->listen >= 0)
         close(files->listen);
     files->claim = files->listen = -1;

@@ -445,6 +445,7 @@ test_runs_share_one_relay_and_leave_nothing() {
     assert_equal "$(cat port1)" "$(port_of_place)" "the port while one lives"
     kill "${users[1]}"
     await "" port_of_place
+    await "" eval 'ls -A state | grep ^relay || true'
 }
 
 test_run_without_need_for_a_relay() {
