@@ -9,7 +9,8 @@
 #include "config/nearest.h"
 #include "config/settings.h"
 
-#define LISTED_SIZE 200 /* of the names in a message */
+#define LISTED_SIZE 200                 /* of the names in a message */
+#define INTERVAL    UINT64_C(100000000) /* ns between two pieces of a trickle */
 
 /* The words of kinds; where one begins another the longer comes first. The grammar's own come
  * before what else people write, for messages. */
@@ -162,6 +163,7 @@ static bool read_status(struct fault_reader *reader, struct fault *fault) {
 
 /* How many bytes pass before the stream is cut or stalls, if that is said. */
 static bool read_bytes(struct fault_reader *reader, struct fault *fault) {
+    fault_skip_blanks(reader);
     const char *start = reader->at;
     uint64_t bytes;
     bool after = fault_take_words(reader, "after");
@@ -175,11 +177,12 @@ static bool read_bytes(struct fault_reader *reader, struct fault *fault) {
 }
 
 static bool read_interval(struct fault_reader *reader, struct fault *fault) {
+    fault_skip_blanks(reader);
     const char *start = reader->at;
     uint64_t ns;
     if (!fault_take_duration(reader, &ns)) {
         reader->at = start;
-        return true;
+        ns = INTERVAL;
     }
     if (ns < 1000000 || ns > 3600 * UINT64_C(1000000000))
         return fault_fail(reader, start, "a time from 1ms to 1h", NULL);

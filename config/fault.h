@@ -43,7 +43,7 @@ enum fault_kind {
     FAULT_SILENCE_BODY, /* the headers come, and then nothing */
     FAULT_CUT,          /* the connection ends within the body */
     FAULT_STALL,        /* the body begins, and goes on no more */
-    FAULT_TRICKLE,      /* the body comes in small pieces */
+    FAULT_TRICKLE,      /* the body comes in pieces of 16 bytes, DURATION (100 ms) apart */
     FAULT_KINDS
 };
 

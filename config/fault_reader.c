@@ -22,14 +22,26 @@ static size_t word_length(const char *text) {
     return strcspn(text, " \t,");
 }
 
+/* How many of LENGTH bytes at TEXT a message shows: no part of a character. */
+static size_t shown(const char *text, size_t length) {
+    if (length <= FOUND_SHOWN)
+        return length;
+    length = FOUND_SHOWN;
+    while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
+        length--;
+    return length;
+}
+
 static void fail(struct fault_reader *reader, const char *place, const char *found, size_t length,
                  const char *expected, const char *meant) {
     struct fault_error *error = reader->error;
-    int shown = length > FOUND_SHOWN ? FOUND_SHOWN : (int)length;
     char quoted[FOUND_SHOWN + 8] = "the end", question[80] = "";
+    size_t some = shown(found, length);
     if (length > 0)
-        snprintf(quoted, sizeof quoted, "'%.*s%s'", shown, found,
-                 length > FOUND_SHOWN ? "..." : "");
+        snprintf(quoted, sizeof quoted, "'%.*s%s'", (int)some, found, some < length ? "..." : "");
+    for (char *c = quoted; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
     if (meant)
         snprintf(question, sizeof question, "; did you mean '%s'?", meant);
     error->column = (size_t)(place - reader->start) + 1;
