@@ -58,7 +58,7 @@ test_each_event_has_its_fields() {
     local pid=$!
     wait "$pid" || fail "curl: $(cat err)"
     assert_logfmt
-    assert_equal "intercepted attempt cooldown attempt cooldown exhausted" "$(events)"
+    assert_equal "intercepted attempt cooldown attempt cooldown exhausted finished" "$(events)"
     assert_equal "" "$(grep -v " pid=$pid " log)" "lines of another process"
     line=$(event attempt 1)
     assert_equal "first 429" "$(value backend "$line") $(value status "$line")"
@@ -73,6 +73,12 @@ test_each_event_has_its_fields() {
     awk '{ exit !($1 > 29 && $1 <= 30) }' <<<"$(value seconds "$line")" || fail "seconds: $line"
     assert_match 'endpoint=llm' "$(event intercepted)"
     assert_match 'endpoint=llm' "$(event exhausted)"
+    assert_equal "1" "$(grep -o " transfer=$pid-1 " log | sort -u | wc -l)" "transfers in the log"
+    assert_equal "$(wc -l <log)" "$(grep -c " transfer=$pid-1 " log)" "lines of the transfer"
+    line=$(event finished)
+    assert_equal "2 429 0" "$(value attempts "$line") $(value status "$line") $(value result "$line")"
+    assert_equal "$(wc -c <out)" "$(value bytes "$line")" "bytes of the answer"
+    awk '{ exit !($1 > 0 && $1 <= $2) }' <<<"$(value first_ms "$line") $(value ms "$line")" || fail "times: $line"
     rm log
     # It comes back after its second, and says so.
     spill curl -sS -o out --retry 3 --retry-delay 1 "$LOGICAL/v1/models" 2>err || fail "curl: $(cat err)"
@@ -140,8 +146,8 @@ test_levels() {
 off
 error
 warn cooldown
-info intercepted attempt cooldown attempt
-debug intercepted attempt cooldown attempt
+info intercepted attempt cooldown attempt finished
+debug intercepted attempt cooldown attempt finished
 END
     assert_equal 5 "$tried" "levels tried"
     # The settings' own level and file, which the environment wins over.
