@@ -155,10 +155,10 @@ END
     rm -rf log state
     unset SPILLWAY_LOG_FILE
     spill curl -sS -o out "$LOGICAL/v1/models"
-    assert_equal 4 "$(wc -l <own.log)" "lines of the settings' log"
+    assert_equal 5 "$(wc -l <own.log)" "lines of the settings' log"
     rm -rf state
     SPILLWAY_LOG=warn SPILLWAY_LOG_FILE=$T/log spill curl -sS -o out "$LOGICAL/v1/models"
-    assert_equal "4 1" "$(wc -l <own.log) $(wc -l <log)"
+    assert_equal "5 1" "$(wc -l <own.log) $(wc -l <log)"
     # Without a file there is no log, whatever the level.
     settings_with "$URL_first" "$URL_second"
     rm -rf state
@@ -173,8 +173,8 @@ test_one_write_per_line() {
     export SPILLWAY_LOG=debug SPILLWAY_LOG_FILE=$T/log
     assert_status 0 strace -f -qq -o trace -e trace=open,openat,write "$SPILLWAY" run -c settings.yaml -- \
         curl -sS -o body "$LOGICAL/v1/models"
-    assert_equal 4 "$(grep -c 'write(.*"time=' trace)" "writes"
-    assert_equal 4 "$(wc -l <log)" lines
+    assert_equal 5 "$(grep -c 'write(.*"time=' trace)" "writes"
+    assert_equal 5 "$(wc -l <log)" lines
     assert_equal "" "$(grep 'openat(.*/log"' trace | grep -vE 'O_APPEND.*O_CLOEXEC|O_CLOEXEC.*O_APPEND')" \
         "opened in another way"
 }
@@ -190,7 +190,7 @@ test_many_processes_share_a_log() {
     done
     wait "${pids[@]}" || fail "the last curl ends with $?"
     assert_logfmt
-    assert_equal "24 12" "$(wc -l <log) $(sed 's/.* pid=\([0-9]*\).*/\1/' log | sort -u | wc -l)" \
+    assert_equal "36 12" "$(wc -l <log) $(sed 's/.* pid=\([0-9]*\).*/\1/' log | sort -u | wc -l)" \
         "lines and processes"
 }
 
