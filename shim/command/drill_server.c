@@ -116,6 +116,7 @@ struct drill_server *drill_server_start(const char *directory, char *error, size
                                             .event_interval_ns = EVENT_INTERVAL,
                                             .tokens = TOKENS,
                                             .bodies = -1,
+                                            .closes = true, /* nobody comes back on them */
                                             .step_header = DRILL_STEP_HEADER,
                                             .name_header = DRILL_BACKEND_HEADER};
     sigfillset(&all); /* threads inherit the mask: the signals stay the caller's */

@@ -353,6 +353,19 @@ test_many_processes() {
     [ "$(reported '.backends[0].attempts')" -le 8 ] || fail "$(reported '.backends[0].attempts') attempts"
 }
 
+# What a program without libcurl sends goes through a relay of the drill's own, where faults are the
+# same. (To curl it is some server, which no endpoint means.)
+test_through_the_relay() {
+    backends ptu other
+    # shellcheck disable=SC2016  # for the inner shell
+    assert_status 0 drill --fault 'ptu: 429 retry-after=60' -- sh -c 'for i in 1 2 3; do
+        curl -sS -o body -w "%{http_code} " -H "Host: ${LOGICAL#http://}" "http://127.0.0.1:$SPILLWAY_RELAY_PORT/v1/models"
+    done'
+    assert_equal "200 200 200 " "$(cat out)"
+    assert_equal "3 1 1" "$(reported '"\(.transfers) \(.faulted) \(.answered)"' | sed 's/\.0*$//')"
+    assert_equal "ptu other other other" "$(reported '[.attempt_list[].backend] | join(" ")')"
+}
+
 test_a_stream_of_events_is_cut() {
     LINE="retry_on: [418]" backends ptu
     # shellcheck disable=SC2016  # for the inner shell
