@@ -76,8 +76,10 @@ struct waiting {
 };
 
 static void become_relay(const struct waiting *waiting) {
-    static char program[] = "spillway", command[] = "relay";
-    char *words[] = {program, command, NULL}, text[100];
+    static char program[] = "spillway", command[] = "relay", idle[] = "--idle", soon[] = "1s";
+    /* the relay of a drill is for nobody else, who might come in the next minute */
+    bool drill = getenv("SPILLWAY_DRILL");
+    char *words[] = {program, command, drill ? idle : NULL, soon, NULL}, text[100];
     struct relay_files files = RELAY_NO_FILES;
     files.listen = waiting->kept[0];
     files.claim = waiting->kept[1];
