@@ -46,9 +46,10 @@ void place_release(int claim, const char *path);
 bool place_announce(int claim, const struct place *place);
 
 /*
- * Withdraws the announcement, unless the place is needed: who needs it notes that (place_join) before
- * he looks for it, so that whoever found it is known here. Returns true if it is withdrawn and nobody
- * may come any more; then place_release is to follow. False if it is, or was put back, as it was.
+ * Withdraws the announcement, unless the place is needed: who needs it notes that (place_join)
+ * before he looks for it, so that whoever found it is known here. Returns true if it is withdrawn
+ * and nobody may come any more; then place_release is to follow. False if it is, or was put back,
+ * as it was.
  */
 bool place_withdraw(int claim, const char *path);
 

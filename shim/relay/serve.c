@@ -249,8 +249,10 @@ int serve(const struct serve_options *options) {
     service->options = options;
     service->claim = options->claim;
     service->signals = -1;
-    if (!runtime_load())
+    if (!runtime_load()) {
+        free(service);
         return fail("no settings");
+    }
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int status = run(service);
     curl_global_cleanup();

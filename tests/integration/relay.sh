@@ -145,7 +145,7 @@ test_stream_is_not_held_up() {
     start_relay
     ask -N -d '{"model":"m","stream":true}' "$LOGICAL/v1/chat/completions" |
         while IFS= read -r line; do
-            [[ $line == data:\ {* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
+            [[ $line == "data: {"* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
         done | awk '{ late = $1 - $2 + 0; if (late > most) most = late } END { print NR, most }' \
         >"$T/late"
     read -r events late <"$T/late"
