@@ -35,6 +35,7 @@ struct exchange;
 struct client {
     struct source source; /* told when the client hangs up */
     struct listener *listener;
+    struct MHD_Connection *connection;
     struct exchange *exchange; /* that runs, or NULL */
     int fd;
     bool gone; /* it has hung up */

@@ -22,15 +22,31 @@
 
 /* --- connections --------------------------------------------------------------------------- */
 
+/*
+ * libmicrohttpd takes a short read for the last of what is there (0.9.75, in its edge-triggered
+ * epoll), and so misses the end of a connection that came together with its last bytes: it would
+ * wait for the rest of the request. What was suspended is read again. It may be called here, though
+ * only from callbacks according to its manual: no other thread is in there, and libmicrohttpd is
+ * not either.
+ */
+static void make_it_read(const struct client *client) {
+    MHD_suspend_connection(client->connection);
+    MHD_resume_connection(client->connection);
+    client->listener->busy = true;
+}
+
 /* The client has hung up, or sends no more: nobody waits for the response. */
 static void on_hang_up(struct source *source, uint32_t events) {
     struct client *client = (struct client *)source; /* its first member */
+    struct exchange *exchange = client->exchange;
     (void)events;
     client->gone = true;
-    if (!client->exchange)
-        return;
-    upstream_cancel(client->exchange);
-    exchange_touch(client->exchange);
+    if (exchange) {
+        upstream_cancel(exchange);
+        exchange_touch(exchange);
+    }
+    if (!exchange || exchange->pause == PAUSE_NONE)
+        make_it_read(client);
 }
 
 /* libmicrohttpd looks at a connection only while it is not suspended, and then reads; this looks
@@ -54,6 +70,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     client->source.ready = on_hang_up;
     client->listener = listener;
     client->fd = info->connect_fd;
+    client->connection = connection;
     loop_watch(&listener->relay->loop, client->fd, EPOLLRDHUP | EPOLLET, &client->source);
     *record = client;
 }
