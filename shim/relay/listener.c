@@ -12,10 +12,6 @@
 #include "shim/relay/relay.h"
 #include "shim/relay/request.h"
 
-/* Memory of a connection: the fields of its request and of its response have to fit in together,
- * else it is answered with 431, or ends. */
-#define CONNECTION_MEMORY (32u * 1024)
-
 /* A connection that waits for its next request is closed after this time, in seconds. Clients that
  * keep one think of shorter times, so that none is closed just when it is used again. */
 #define CONNECTION_IDLE 600u
@@ -111,7 +107,7 @@ static struct MHD_Daemon *start(struct listener *listener, int fd) {
     return MHD_start_daemon(flags, 0, may_connect, listener, request_handle, listener,
                             MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_CONNECTION_LIMIT, listener->options.connections,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LISTENER_MEMORY,
                             MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE,
                             MHD_OPTION_STRICT_FOR_CLIENT, 1,
                             MHD_OPTION_URI_LOG_CALLBACK, request_begin, listener,
