@@ -161,7 +161,7 @@ test_head_without_a_length() {
     start_mock first
     one_backend
     start_relay
-    ask -I "$LOGICAL/v1/models" >head
+    ask -I "$LOGICAL/v1/models" >"$T/head"
     assert_match 'HTTP/1.1 200' "$(cat head)" head
     exec {pipe}<>"/dev/tcp/${RELAY/:/\/}"
     printf 'HEAD /v1/chat/completions HTTP/1.1\r\nHost: llm.test\r\nConnection: close\r\n\r\n' >&"$pipe"
@@ -207,7 +207,7 @@ test_stream_is_not_held_up() {
     start_relay
     ask -N -d '{"model":"m","stream":true}' "$LOGICAL/v1/chat/completions" |
         while IFS= read -r line; do
-            [[ $line == data:\ {* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
+            [[ $line == data:\ "{"* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
         done | awk '{ late = $1 - $2 + 0; if (late > most) most = late } END { print NR, most }' \
         >"$T/late"
     read -r events late <"$T/late"
