@@ -38,7 +38,7 @@ bool prepare_keys(const char *command, const struct settings *settings, int argc
                   struct keeper **keeper);
 
 /* Makes the program trust the relay's certificates, besides those that it would trust anyway, if
- * SETTINGS want that. False after a message. */
+ * SETTINGS have it take https requests. False after a message: the authority has to be there. */
 bool prepare_trust(const char *command, const struct settings *settings);
 
 /*

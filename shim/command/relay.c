@@ -16,6 +16,7 @@
 #include "shim/command/launch.h"
 #include "shim/command/prepare.h"
 #include "shim/command/relay_start.h"
+#include "shim/command/trust.h"
 #include "shim/place.h"
 #include "shim/relay/serve.h"
 
@@ -176,17 +177,20 @@ static int be_relay(const struct relay_options *options, const char *text) {
     if (!settings)
         return 2;
     bool placed = relay_place(settings, place);
-    settings_free(settings);
     if (!options->foreground)
         leave_streams();
-    struct serve_options serving = {.listen = files.listen,
+    struct serve_options serving = {.settings = settings,
+                                    .listen = files.listen,
+                                    .tls = files.tls,
                                     .claim = files.claim,
                                     .place = placed ? place : NULL,
                                     .open = files.open,
                                     .token = options->token_env ? getenv(options->token_env) : NULL,
                                     .ready = files.ready,
                                     .idle_ns = options->idle_ns};
-    return serve(&serving);
+    int status = serve(&serving);
+    settings_free(settings);
+    return status;
 }
 
 /* --- the stages before --------------------------------------------------------------------- */
@@ -215,7 +219,8 @@ static int take_all(const struct relay_options *options, const struct settings *
     }
     if (!relay_place(settings, path))
         return refuse(1, "found no directory for the shared state");
-    if (files->claim >= 0 || relay_take(path, files) || (errno == EWOULDBLOCK && options->listen))
+    if (files->claim >= 0 || relay_take(path, trust_needed(settings), files) ||
+        (errno == EWOULDBLOCK && options->listen))
         return 0;
     if (errno != EWOULDBLOCK)
         return refuse(1, "cannot take '%s': %s", path, strerror(errno));

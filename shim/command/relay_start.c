@@ -22,11 +22,12 @@ static void keep_open(int fd, bool open) {
 
 void relay_files_format(const struct relay_files *files, char *text, size_t size) {
     keep_open(files->listen, true);
+    keep_open(files->tls, true);
     keep_open(files->claim, true);
     keep_open(files->open, true);
     keep_open(files->ready, true);
-    snprintf(text, size, "listen=%d claim=%d open=%d ready=%d", files->listen, files->claim,
-             files->open, files->ready);
+    snprintf(text, size, "listen=%d tls=%d claim=%d open=%d ready=%d", files->listen, files->tls,
+             files->claim, files->open, files->ready);
 }
 
 static bool is_open(int fd) {
@@ -36,15 +37,16 @@ static bool is_open(int fd) {
 bool relay_files_parse(const char *text, struct relay_files *files) {
     char check[100];
     /* NOLINTNEXTLINE(cert-err34-c): what it can't read is not what is written again below */
-    if (sscanf(text, "listen=%9d claim=%9d open=%9d ready=%9d", &files->listen, &files->claim,
-               &files->open, &files->ready) != 4)
+    if (sscanf(text, "listen=%9d tls=%9d claim=%9d open=%9d ready=%9d", &files->listen, &files->tls,
+               &files->claim, &files->open, &files->ready) != 5)
         return false;
-    snprintf(check, sizeof check, "listen=%d claim=%d open=%d ready=%d", files->listen,
-             files->claim, files->open, files->ready);
-    if (strcmp(check, text) != 0 || !is_open(files->listen) || !is_open(files->claim) ||
-        !is_open(files->open) || !is_open(files->ready))
+    snprintf(check, sizeof check, "listen=%d tls=%d claim=%d open=%d ready=%d", files->listen,
+             files->tls, files->claim, files->open, files->ready);
+    if (strcmp(check, text) != 0 || !is_open(files->listen) || !is_open(files->tls) ||
+        !is_open(files->claim) || !is_open(files->open) || !is_open(files->ready))
         return false;
     keep_open(files->listen, false);
+    keep_open(files->tls, false);
     keep_open(files->claim, false);
     keep_open(files->open, false);
     keep_open(files->ready, false);
@@ -73,29 +75,37 @@ static int listen_at(const struct sockaddr *address, socklen_t length) {
     return -1;
 }
 
-static bool announce(const struct relay_files *files) {
-    struct sockaddr_in address;
+static uint16_t port_of(int fd) {
+    struct sockaddr_in address = {0};
     socklen_t length = sizeof address;
-    if (getsockname(files->listen, (struct sockaddr *)&address, &length) != 0)
-        return false;
-    struct place place = {.port = ntohs(address.sin_port)};
-    return place_announce(files->claim, &place);
+    if (fd >= 0)
+        getsockname(fd, (struct sockaddr *)&address, &length);
+    return ntohs(address.sin_port);
 }
 
-bool relay_take(const char *path, struct relay_files *files) {
+/* Gives the place at PATH back. */
+static void close_all(const char *path, struct relay_files *files) {
+    int error = errno;
+    if (files->tls >= 0)
+        close(files->tls);
+    if (files->listen >= 0)
+        close(files->listen);
+    place_release(files->claim, path);
+    files->claim = files->listen = files->tls = -1;
+    errno = error;
+}
+
+bool relay_take(const char *path, bool tls, struct relay_files *files) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     files->claim = place_claim(path);
     if (files->claim < 0)
         return false;
     files->listen = listen_at((struct sockaddr *)&address, sizeof address);
-    if (files->listen >= 0 && announce(files))
+    files->tls = tls ? listen_at((struct sockaddr *)&address, sizeof address) : -1;
+    struct place place = {.port = port_of(files->listen), .tls_port = port_of(files->tls)};
+    if (place.port && (place.tls_port || !tls) && place_announce(files->claim, &place))
         return true;
-    int error = errno;
-    close(files->claim);
-    if (files->listen >= 0)
-        close(files->listen);
-    files->claim = files->listen = -1;
-    errno = error;
+    close_all(path, files);
     return false;
 }
 

@@ -15,13 +15,14 @@
 
 /* The files that one stage of a relay leaves to the next; -1: none. */
 struct relay_files {
-    int listen; /* on 127.0.0.1, for programs that are led there */
+    int listen; /* on 127.0.0.1, for programs that are led there ... */
+    int tls;    /* ... and for their https requests */
     int claim;  /* of place_claim */
     int open;   /* of --listen */
     int ready;  /* see serve.h */
 };
 
-#define RELAY_NO_FILES ((struct relay_files){-1, -1, -1, -1})
+#define RELAY_NO_FILES ((struct relay_files){-1, -1, -1, -1, -1})
 
 /* Writes FILES as text, for relay_files_parse. They stay open when this process runs another
  * program, from now on. */
@@ -35,10 +36,11 @@ bool relay_files_parse(const char *text, struct relay_files *files);
 bool relay_place(const struct settings *settings, char path[PATH_MAX]);
 
 /*
- * Takes the place at PATH with a socket on a free port of 127.0.0.1, and announces it: from now on
- * connections wait there. False with errno; EWOULDBLOCK: somebody has it.
+ * Takes the place at PATH with a socket on a free port of 127.0.0.1, and another one if there is
+ * to be TLS, and announces them: from now on connections wait there. False with errno;
+ * EWOULDBLOCK: somebody has it.
  */
-bool relay_take(const char *path, struct relay_files *files);
+bool relay_take(const char *path, bool tls, struct relay_files *files);
 
 /*
  * A socket that listens at TEXT, HOST:PORT or [HOST]:PORT. Returns it, or -1 with a sentence in

@@ -12,9 +12,12 @@
 #include "shim/command/helper.h"
 #include "shim/command/prepare.h"
 #include "shim/command/relay_start.h"
+#include "shim/command/trust.h"
 #include "shim/place.h"
 
+/* How often it is seen who lives; while the one that started it does, only to tidy up. */
 #define LOOK_MS 1000
+#define TIDY_MS 60000
 
 /* Somebody who takes the place, or leaves it, has done so after this many milliseconds. */
 #define PATIENCE 1000
@@ -30,7 +33,7 @@ bool relay_is_wanted(const struct settings *settings) {
         for (size_t j = 0; j < settings->endpoints[i].url_count; j++)
             if (is_led(&settings->endpoints[i], j))
                 return true;
-    return false;
+    return trust_needed(settings);
 }
 
 static bool is_numeric(struct slice host) {
@@ -68,15 +71,19 @@ char *relay_sockets(const struct settings *settings) {
 
 struct waiting {
     char path[PATH_MAX]; /* of the place */
-    int kept[2];         /* its socket and its claim */
+    bool tls;            /* it takes https requests */
+    int kept[3];         /* its socket, its claim, and its other socket */
 };
 
 static void become_relay(const struct waiting *waiting) {
-    static char program[] = "spillway", command[] = "relay";
-    char *words[] = {program, command, NULL}, text[100];
+    static char program[] = "spillway", command[] = "relay", idle[] = "--idle", soon[] = "1s";
+    /* the relay of a drill is for nobody else, who might come in the next minute */
+    bool drill = getenv("SPILLWAY_DRILL");
+    char *words[] = {program, command, drill ? idle : NULL, soon, NULL}, text[100];
     struct relay_files files = RELAY_NO_FILES;
     files.listen = waiting->kept[0];
     files.claim = waiting->kept[1];
+    files.tls = waiting->tls ? waiting->kept[2] : -1;
     relay_files_format(&files, text, sizeof text);
     if (setenv("SPILLWAY_RELAY_FILES", text, 1) == 0)
         execv("/proc/self/exe", words);
@@ -88,23 +95,27 @@ static void wait_for_first(void *argument, const struct watch *watch) {
     bool starter = true; /* lives */
     for (;;) {
         struct pollfd fds[] = {{.fd = waiting->kept[0], .events = POLLIN},
+                               {.fd = waiting->tls ? waiting->kept[2] : -1, .events = POLLIN},
                                {.fd = starter && watch->pidfd ? watch->fd : -1, .events = POLLIN}};
-        int ready = poll(fds, 2, starter && watch->pidfd ? -1 : LOOK_MS);
-        if (ready > 0 && fds[0].revents) {
+        int ready = poll(fds, 3, starter && watch->pidfd ? TIDY_MS : LOOK_MS);
+        if (ready > 0 && (fds[0].revents || fds[1].revents)) {
             become_relay(waiting);
-            return;
+            break; /* it can't be */
         }
         starter = starter && !watch_ended(watch, 0);
-        if (!starter && place_withdraw(waiting->kept[1], waiting->path))
-            return;
+        if (starter && !ready)
+            place_is_needed(waiting->path);
+        else if (!starter && place_withdraw(waiting->kept[1], waiting->path))
+            break;
     }
+    place_release(waiting->kept[1], waiting->path);
 }
 
 static bool start_waiting(const struct relay_files *files, struct waiting *waiting, int argc,
                           char **argv) {
-    const int keep[] = {files->listen, files->claim};
+    const int keep[] = {files->listen, files->claim, files->tls};
     const struct helper_options options = {
-        .name = "wait", .keep = keep, .kept = waiting->kept, .keep_count = 2};
+        .name = "wait", .keep = keep, .kept = waiting->kept, .keep_count = waiting->tls ? 3 : 2};
     return helper_start(wait_for_first, waiting, &options, argc, argv);
 }
 
@@ -122,13 +133,15 @@ static unsigned find_or_take(struct waiting *waiting, int argc, char **argv) {
     for (int i = 0; i < PATIENCE && !place.port; i++) {
         if (place_find(waiting->path, &place))
             return place.port;
-        if (relay_take(waiting->path, &files)) {
+        if (relay_take(waiting->path, waiting->tls, &files)) {
             bool waits = start_waiting(&files, waiting, argc, argv);
             int error = errno;
             if (waits)
                 place_find(waiting->path, &place);
             close(files.listen);
             close(files.claim);
+            if (files.tls >= 0)
+                close(files.tls);
             errno = error;
             return waits ? place.port : 0;
         }
@@ -142,6 +155,8 @@ static unsigned find_or_take(struct waiting *waiting, int argc, char **argv) {
 static unsigned arrange(const struct settings *settings, int argc, char **argv) {
     struct waiting *waiting = calloc(1, sizeof *waiting);
     unsigned port = 0;
+    if (waiting)
+        waiting->tls = trust_needed(settings);
     /* first: who would leave the place now sees that it is needed */
     if (waiting && relay_place(settings, waiting->path) && place_join(waiting->path))
         port = find_or_take(waiting, argc, argv);

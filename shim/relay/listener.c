@@ -11,6 +11,7 @@
 #include "shim/relay/peer.h"
 #include "shim/relay/relay.h"
 #include "shim/relay/request.h"
+#include "shim/relay/tls.h"
 
 /* Memory of a connection: the fields of its request and of its response have to fit in together,
  * else it is answered with 431, or ends. */
@@ -90,6 +91,12 @@ static void on_ready(struct source *source, uint32_t events) {
 static struct MHD_Daemon *start(struct listener *listener, int fd) {
     unsigned flags =
         MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_certificate},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    if (listener->options.https)
+        flags |= MHD_USE_TLS;
     /* clang-format off */
     return MHD_start_daemon(flags, 0, may_connect, listener, request_handle, listener,
                             MHD_OPTION_LISTEN_SOCKET, fd,
@@ -100,6 +107,7 @@ static struct MHD_Daemon *start(struct listener *listener, int fd) {
                             MHD_OPTION_URI_LOG_CALLBACK, request_begin, listener,
                             MHD_OPTION_NOTIFY_COMPLETED, request_end, listener,
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+                            MHD_OPTION_ARRAY, tls + !listener->options.https,
                             MHD_OPTION_END);
     /* clang-format on */
 }

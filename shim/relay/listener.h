@@ -16,7 +16,7 @@
 struct relay;
 
 struct listener_options {
-    bool https;           /* requests are about https URLs */
+    bool https;           /* it speaks TLS, for https URLs: tls_open comes first */
     bool by_path;         /* their path chooses the endpoint, not Host */
     bool anybody;         /* connections of other users are served as well; with a token only */
     const char *token;    /* what requests have to carry, or NULL; the caller's */

@@ -15,12 +15,16 @@
 #include "shim/place.h"
 #include "shim/pool/ledger.h"
 #include "shim/relay/relay.h"
+#include "shim/relay/tls.h"
 #include "shim/runtime.h"
 
 #define SECOND          UINT64_C(1000000000)
 #define DRAIN_TIME      (30 * SECOND)
 #define CONNECTIONS_MAX 4096u
 #define SPARE_FILES     64u
+
+/* So often the marks of programs that have ended are removed, at least. */
+#define TIDY_TIME (60 * SECOND)
 
 struct service {
     const struct serve_options *options;
@@ -30,6 +34,7 @@ struct service {
     int claim;
     uint64_t drain_end; /* 0: not stopping */
     uint64_t looked;    /* ledger_now(): when it was last asked whether somebody needs it */
+    uint64_t tidied;    /* the same, though it was busy */
     bool ended;
 };
 
@@ -59,8 +64,8 @@ static int fail(const char *what) {
 
 /* Another relay may take the place from here on. */
 static void leave_place(struct service *service) {
-    if (service->claim >= 0 && ftruncate(service->claim, 0) == 0)
-        close(service->claim);
+    if (service->claim >= 0 && service->options->place)
+        place_release(service->claim, service->options->place);
     service->claim = -1;
 }
 
@@ -90,13 +95,26 @@ static bool announce(const struct service *service) {
     struct place place = {0};
     if (service->claim < 0)
         return true;
-    place.port = listener_port(&service->relay.listeners[0]);
+    for (size_t i = 0; i < service->relay.listener_count; i++) {
+        const struct listener *listener = &service->relay.listeners[i];
+        if (listener->options.https)
+            place.tls_port = listener_port(listener);
+        else if (!listener->options.by_path)
+            place.port = listener_port(listener);
+    }
     return place_announce(service->claim, &place);
 }
 
 static bool is_over(const struct service *service) {
     const char *place = service->options->place;
     return !place || service->claim < 0 || place_withdraw(service->claim, place);
+}
+
+static void tidy(struct service *service, uint64_t now) {
+    if (now - service->tidied < TIDY_TIME || service->claim < 0 || !service->options->place)
+        return;
+    service->tidied = now;
+    place_is_needed(service->options->place);
 }
 
 /* How long nothing need be looked at, in ns; ends the service if it is time. */
@@ -107,12 +125,13 @@ static uint64_t look(struct service *service) {
         service->ended |= !relay->first || now >= service->drain_end;
         return service->drain_end > now ? service->drain_end - now : 0;
     }
+    tidy(service, now);
     if (idle == UINT64_MAX || relay->first)
-        return UINT64_MAX;
+        return TIDY_TIME;
     uint64_t since = relay->last_request > service->looked ? relay->last_request : service->looked;
     uint64_t end = since + (since == service->looked && idle > SECOND ? SECOND : idle);
     if (now < end)
-        return end - now;
+        return end - now < TIDY_TIME ? end - now : TIDY_TIME;
     service->looked = now;
     service->ended = is_over(service);
     return 0;
@@ -143,13 +162,34 @@ static bool add_listener(struct service *service, int fd, const struct listener_
     return true;
 }
 
+static const char *environment(const char *name) {
+    return getenv(name);
+}
+
+/* Without an authority https is as it was. */
+static bool open_tls(struct service *service, struct listener_options options) {
+    char message[500];
+    options.https = true;
+    if (service->options->tls < 0)
+        return true;
+    if (tls_open(service->options->settings, environment, message, sizeof message))
+        return add_listener(service, service->options->tls, &options);
+    struct log_line line;
+    log_begin(&line, LOG_ERROR, "relay");
+    log_text(&line, "error", "no https");
+    log_text(&line, "reason", message);
+    log_end(&line);
+    close(service->options->tls);
+    return true;
+}
+
 static bool open_listeners(struct service *service) {
     const struct serve_options *options = service->options;
     struct listener_options led = {.connections = raise_limits()}, open = led;
     open.by_path = true;
     open.anybody = options->token != NULL;
     open.token = options->token;
-    return add_listener(service, options->listen, &led) &&
+    return add_listener(service, options->listen, &led) && open_tls(service, led) &&
            add_listener(service, options->open, &open);
 }
 
@@ -195,6 +235,7 @@ static int run(struct service *service) {
         relay_turn(&service->relay, wait);
     }
     relay_close(&service->relay);
+    tls_close();
     leave_place(service);
     close(service->signals);
     log_event("state", "stopped", NULL, 0);
@@ -208,8 +249,10 @@ int serve(const struct serve_options *options) {
     service->options = options;
     service->claim = options->claim;
     service->signals = -1;
-    if (!runtime_load())
+    if (!runtime_load()) {
+        free(service);
         return fail("no settings");
+    }
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int status = run(service);
     curl_global_cleanup();

@@ -6,8 +6,12 @@
 
 #include <stdint.h>
 
+#include "config/settings.h"
+
 struct serve_options {
-    int listen; /* a listening socket of 127.0.0.1 for programs that are led here; -1: none */
+    const struct settings *settings; /* as it begins: whom to show certificates for */
+    int listen; /* a listening socket of 127.0.0.1 for programs that are led here; -1: none ... */
+    int tls;    /* ... and one for their https requests */
     int claim;  /* of place_claim; -1: none */
     const char *place; /* its path, or NULL */
     int open;          /* a listening socket at which the path chooses the endpoint; -1: none */
