@@ -15,6 +15,7 @@
 #include "shim/place.h"
 #include "shim/pool/ledger.h"
 #include "shim/relay/relay.h"
+#include "shim/relay/tls.h"
 #include "shim/runtime.h"
 
 #define SECOND          UINT64_C(1000000000)
@@ -94,7 +95,13 @@ static bool announce(const struct service *service) {
     struct place place = {0};
     if (service->claim < 0)
         return true;
-    place.port = listener_port(&service->relay.listeners[0]);
+    for (size_t i = 0; i < service->relay.listener_count; i++) {
+        const struct listener *listener = &service->relay.listeners[i];
+        if (listener->options.https)
+            place.tls_port = listener_port(listener);
+        else if (!listener->options.by_path)
+            place.port = listener_port(listener);
+    }
     return place_announce(service->claim, &place);
 }
 
@@ -155,13 +162,34 @@ static bool add_listener(struct service *service, int fd, const struct listener_
     return true;
 }
 
+static const char *environment(const char *name) {
+    return getenv(name);
+}
+
+/* Without an authority https is as it was. */
+static bool open_tls(struct service *service, struct listener_options options) {
+    char message[500];
+    options.https = true;
+    if (service->options->tls < 0)
+        return true;
+    if (tls_open(service->options->settings, environment, message, sizeof message))
+        return add_listener(service, service->options->tls, &options);
+    struct log_line line;
+    log_begin(&line, LOG_ERROR, "relay");
+    log_text(&line, "error", "no https");
+    log_text(&line, "reason", message);
+    log_end(&line);
+    close(service->options->tls);
+    return true;
+}
+
 static bool open_listeners(struct service *service) {
     const struct serve_options *options = service->options;
     struct listener_options led = {.connections = raise_limits()}, open = led;
     open.by_path = true;
     open.anybody = options->token != NULL;
     open.token = options->token;
-    return add_listener(service, options->listen, &led) &&
+    return add_listener(service, options->listen, &led) && open_tls(service, led) &&
            add_listener(service, options->open, &open);
 }
 
@@ -207,6 +235,7 @@ static int run(struct service *service) {
         relay_turn(&service->relay, wait);
     }
     relay_close(&service->relay);
+    tls_close();
     leave_place(service);
     close(service->signals);
     log_event("state", "stopped", NULL, 0);
