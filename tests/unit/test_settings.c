@@ -16,6 +16,7 @@
 
 #define FIXTURES "tests/fixtures/settings/"
 #define EXAMPLES "config/examples/"
+#define DRILLS   "config/drills/"
 #define MANUAL   "config/man/spillway.yaml.5"
 #define SECOND   UINT64_C(1000000000)
 
@@ -103,6 +104,16 @@ Test(settings, bad_files_say_where_and_what) {
 
 Test(settings, examples_load) {
     cr_expect_geq(each_file(EXAMPLES, loads), 5);
+}
+
+static void loads_with_faults(const char *path) {
+    struct settings *settings = loaded_file(path);
+    cr_expect_gt(settings->fault_count, 0, "%s has no faults", path);
+    settings_free(settings);
+}
+
+Test(settings, drills_load) {
+    cr_expect_geq(each_file(DRILLS, loads_with_faults), 8);
 }
 
 Test(settings, defaults) {
