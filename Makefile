@@ -9,6 +9,7 @@ PREFIX   ?= /usr/local
 LIBDIR   ?= $(PREFIX)/lib
 BINDIR   ?= $(PREFIX)/bin
 MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/user
 SANITIZE ?=
 TSAN     ?=
 
@@ -81,11 +82,12 @@ lint:
 	scripts/lint
 
 install: all
-	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(UNITDIR)
 	install -m 644 $(OUT)/libspillway.so $(DESTDIR)$(LIBDIR)/libspillway.so
 	install -m 755 $(OUT)/spillway $(DESTDIR)$(BINDIR)/spillway
 	install -m 644 config/man/*.1 $(DESTDIR)$(MANDIR)/man1/
 	install -m 644 config/man/*.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 config/spillway-relay.service $(DESTDIR)$(UNITDIR)/spillway-relay.service
 
 clean:
 	rm -rf build

@@ -60,7 +60,7 @@ bool loader_faults(struct loader *loader, const struct node *node) {
     if (!settings->faults)
         return loader_no_memory(loader);
     for (const struct entry *entry = node->entries; entry; entry = entry->next) {
-        struct spelling spelling = {.rest = NULL};
+        struct spelling spelling = {.where = entry->value};
         struct fault *fault = &settings->faults[settings->fault_count];
         if (!loader_count(loader, entry->value) || !spell(loader, entry->value, &spelling))
             return false;

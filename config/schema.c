@@ -86,7 +86,7 @@ const struct schema_key schema_keys[] = {
      .absent = "none",
      .nullable = true,
      .meaning = "What spillway drill lets happen to attempts on backends instead of asking them; "
-                "see FAULTS in spillway(1). Without effect outside of a drill.",
+                "see Faults below. Without effect outside of a drill.",
      .example = "faults: ['*: 429 retry-after=5 for 60s', '*: reset 10%']"},
 
     {.section = SECTION_LOG,

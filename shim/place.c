@@ -75,21 +75,47 @@ static int open_file(int directory, const char *name, int flags) {
     return -1;
 }
 
+/* Whether FD is still what NAME stands for: whoever had the place before may have removed it. */
+static bool is_there(int directory, const char *name, int fd) {
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+/* The same for the DIRECTORY. */
+static int claim_in(int directory, const char *name) {
+    for (;;) {
+        int fd = open_file(directory, name, O_RDWR | O_CREAT);
+        if (fd < 0)
+            return -1;
+        bool held = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (held && is_there(directory, name, fd) && ftruncate(fd, 0) == 0)
+            return fd;
+        int error = errno;
+        bool gone = held && !is_there(directory, name, fd);
+        close(fd);
+        if (gone)
+            continue;
+        errno = error;
+        return -1;
+    }
+}
+
 int place_claim(const char *path) {
     struct parts parts;
     int directory = open_directory(path, &parts, true);
     if (directory < 0)
         return -1;
-    int fd = open_file(directory, parts.name, O_RDWR | O_CREAT);
+    int fd = claim_in(directory, parts.name);
     int error = errno;
     close(directory);
-    if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) != 0 || ftruncate(fd, 0) != 0)) {
-        error = errno;
-        close(fd);
-        fd = -1;
-    }
     errno = error;
     return fd;
+}
+
+void place_release(int claim, const char *path) {
+    unlink(path); /* first: who opens it from here on makes another one */
+    close(claim);
 }
 
 bool place_announce(int claim, const struct place *place) {

@@ -38,13 +38,18 @@ bool place_path(const struct settings *settings, settings_lookup *lookup, char p
  */
 int place_claim(const char *path);
 
+/* Gives the place at PATH back: removes the file, and closes CLAIM, which no other process may have
+ * any more. */
+void place_release(int claim, const char *path);
+
 /* Tells everybody of PLACE, through the descriptor of place_claim. False with errno. */
 bool place_announce(int claim, const struct place *place);
 
 /*
- * Withdraws the announcement, unless the place is needed: who needs it notes that (place_join) before
- * he looks for it, so that whoever found it is known here. Returns true if it is withdrawn and nobody
- * may come any more; then CLAIM is to be closed. False if it is, or was put back, as it was.
+ * Withdraws the announcement, unless the place is needed: who needs it notes that (place_join)
+ * before he looks for it, so that whoever found it is known here. Returns true if it is withdrawn
+ * and nobody may come any more; then place_release is to follow. False if it is, or was put back,
+ * as it was.
  */
 bool place_withdraw(int claim, const char *path);
 

@@ -214,8 +214,10 @@ void breaker_stop(struct breaker *breaker) {
         return;
     eventfd_write(breaker->stop.fd, 1);
     pthread_join(breaker->thread, NULL);
-    while (breaker->connections)
-        drop(breaker, breaker->connections);
+    for (struct watched *each = breaker->connections, *next; each; each = next) {
+        next = each->next;
+        drop(breaker, each);
+    }
     close(breaker->reset.fd);
     close(breaker->tls.fd);
     free_breaker(breaker);

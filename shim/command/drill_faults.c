@@ -9,11 +9,14 @@ static double seconds(uint64_t ns) {
     return (double)ns / 1e9;
 }
 
-/* Whether FAULT meets attempts by time, and not by their number. */
+/* Whether FAULT makes attempts fail by time, and not by their number. */
 static bool is_outage(const struct fault *fault) {
+    bool answers =
+        fault->kind == FAULT_TRICKLE || (fault->kind == FAULT_STATUS && fault->status < 400);
     bool timed = fault->after_ns > 0 || fault->for_ns != UINT64_MAX;
     bool all = fault->rate >= 1000000 && fault->every <= 1;
-    return fault->after_attempts == 0 && fault->for_attempts == UINT64_MAX && (timed || all);
+    return !answers && fault->after_attempts == 0 && fault->for_attempts == UINT64_MAX &&
+           (timed || all);
 }
 
 static void describe(const struct fault *fault, struct drill_fault *out) {

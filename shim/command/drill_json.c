@@ -156,7 +156,7 @@ static void put_transfers(const struct drill_record *record, FILE *out) {
         put_text(", ", "endpoint", t->endpoint, out);
         put_text(", ", "path", t->path, out);
         put_number(",\n   ", "begin", t->begin, out);
-        put_number(", ", "end", t->finished || t->given_up ? t->end : -1, out);
+        put_number(", ", "end", t->over ? t->end : -1, out);
         put_number(", ", "first_byte", t->first, out);
         put_count(", ", "attempts", t->attempts, out);
         put_code(", ", "status", t->status, out);

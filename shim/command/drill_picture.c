@@ -195,7 +195,7 @@ static bool is_shown(const struct picture *picture, const struct drill_fault *fa
 /* The lane says which backend it is. */
 static const char *short_text(const struct drill_fault *fault) {
     const char *colon = strstr(fault->text, ": ");
-    return colon && fault->backend ? colon + 2 : fault->text;
+    return colon ? colon + 2 : fault->text;
 }
 
 /* Each fault of the lane has a bar and a line of letters of its own; an outage colours the lane. */

@@ -101,13 +101,8 @@ static bool remember(struct drill_record *record, struct drill_transfer *transfe
     return false;
 }
 
-/* The transfer of LINE, which is new if this is its first line. NULL without memory. */
-static struct drill_transfer *transfer_of(struct drill_record *record,
-                                          const struct drill_line *line) {
-    struct drill_names *name;
-    HASH_FIND_STR(record->names, line->transfer, name);
-    if (name)
-        return &record->transfers[name->place];
+static struct drill_transfer *add_transfer(struct drill_record *record,
+                                           const struct drill_line *line) {
     struct drill_transfer *transfer =
         add(&record->transfers, &record->transfer_count, sizeof *record->transfers);
     if (!transfer)
@@ -124,14 +119,22 @@ static struct drill_transfer *transfer_of(struct drill_record *record,
     return good && remember(record, transfer, record->transfer_count - 1) ? transfer : NULL;
 }
 
+/* The place of LINE's transfer, which is new if this is its first line. DRILL_NONE without memory.
+ */
+static size_t transfer_of(struct drill_record *record, const struct drill_line *line) {
+    struct drill_names *name;
+    HASH_FIND_STR(record->names, line->transfer, name);
+    if (name)
+        return name->place;
+    return add_transfer(record, line) ? record->transfer_count - 1 : DRILL_NONE;
+}
+
 static bool take_attempt(struct drill_record *record, const struct drill_line *line) {
     size_t backend = backend_of(record, line), transfer = DRILL_NONE;
     if (*line->transfer) {
-        if (!transfer_of(record, line))
+        transfer = transfer_of(record, line);
+        if (transfer == DRILL_NONE)
             return false;
-        struct drill_names *name;
-        HASH_FIND_STR(record->names, line->transfer, name);
-        transfer = name->place;
         record->transfers[transfer].attempts++;
     }
     struct drill_attempt *attempt =
@@ -166,15 +169,16 @@ static bool take_cooldown(struct drill_record *record, const struct drill_line *
 }
 
 static bool take_transfer(struct drill_record *record, const struct drill_line *line) {
-    struct drill_transfer *transfer = transfer_of(record, line);
-    if (!transfer)
+    size_t place = transfer_of(record, line);
+    if (place == DRILL_NONE)
         return false;
+    struct drill_transfer *transfer = &record->transfers[place];
     if (strcmp(line->event, "exhausted") == 0)
         transfer->exhausted = true;
     if (strcmp(line->event, "finished") != 0)
         return true;
-    transfer->finished = line->result >= 0;
-    transfer->given_up = !transfer->finished;
+    transfer->over = true;
+    transfer->finished = line->result >= 0; /* else the program gave it up */
     transfer->end = limited(record, line->time - record->start);
     if (line->ms >= 0)
         transfer->begin = limited(record, transfer->end - line->ms / 1000);
@@ -183,6 +187,16 @@ static bool take_transfer(struct drill_record *record, const struct drill_line *
     transfer->status = to_int(line->status);
     transfer->result = to_int(line->result);
     return true;
+}
+
+/* A process may have the number of one that has ended, and so may its transfers. */
+static void forget(struct drill_record *record, const char *id) {
+    struct drill_names *name;
+    HASH_FIND_STR(record->names, id, name);
+    if (!name || !record->transfers[name->place].over)
+        return;
+    HASH_DEL(record->names, name);
+    free(name);
 }
 
 static bool take_line(struct drill_record *record, char *text) {
@@ -195,6 +209,8 @@ static bool take_line(struct drill_record *record, char *text) {
         return take_attempt(record, &line);
     if (strcmp(line.event, "cooldown") == 0 && *line.backend)
         return take_cooldown(record, &line);
+    if (strcmp(line.event, "intercepted") == 0)
+        forget(record, line.transfer);
     return !*line.transfer || take_transfer(record, &line);
 }
 

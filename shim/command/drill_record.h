@@ -64,8 +64,8 @@ struct drill_transfer {
     unsigned long attempts; /* as the record has them */
     int status;             /* what the program got; 0: none */
     int result;             /* libcurl's code */
-    bool finished;          /* until it had a result */
-    bool given_up;          /* by the program */
+    bool over;              /* it has ended in some way */
+    bool finished;          /* it has ended with a result */
     bool exhausted;
     bool retry; /* the program asks again what was not answered, it seems */
     enum drill_outcome outcome;

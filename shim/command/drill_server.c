@@ -18,8 +18,12 @@
 #define EVENT_INTERVAL UINT64_C(50000000) /* ns, of a stream */
 #define TOKENS         8
 
+static const char *const names[] = {DRILL_MOCK, DRILL_REFUSED, DRILL_RESET, DRILL_TLS};
+enum { MOCK, REFUSED, RESET, TLS };
+
 struct drill_server {
     char directory[PATH_MAX];
+    bool bound[sizeof names / sizeof *names]; /* its own, to be removed */
     struct mock_options options;
     struct mock_server *mock;
     struct breaker *breaker;
@@ -35,19 +39,21 @@ __attribute__((format(printf, 3, 4))) static void complain(char *error, size_t s
 
 /* --- sockets --------------------------------------------------------------------------------- */
 
-/* A socket that is bound to NAME in DIRECTORY, and listens if LISTENS. -1 with a message. */
-static int bind_socket(const char *directory, const char *name, bool listens, char *error,
+/* A socket that is bound to a name, and listens if LISTENS. -1 with a message. */
+static int bind_socket(struct drill_server *server, int name, bool listens, char *error,
                        size_t size) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", directory, name);
+    int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", server->directory,
+                          names[name]);
     if (length < 0 || (size_t)length >= sizeof address.sun_path) {
         complain(error, size, "'%s/%s' is too long a path for a socket, of at most %zu bytes",
-                 directory, name, sizeof address.sun_path - 1);
+                 server->directory, names[name], sizeof address.sun_path - 1);
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-        (!listens || listen(fd, SOMAXCONN) == 0))
+    if (fd >= 0)
+        server->bound[name] = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (server->bound[name] && (!listens || listen(fd, SOMAXCONN) == 0))
         return fd;
     complain(error, size, "%s: %s", address.sun_path, strerror(errno));
     if (fd >= 0)
@@ -56,26 +62,26 @@ static int bind_socket(const char *directory, const char *name, bool listens, ch
 }
 
 /* A name that leads to a socket where nobody listens: whoever connects is refused. */
-static bool bind_refused(const char *directory, char *error, size_t size) {
-    int fd = bind_socket(directory, DRILL_REFUSED, false, error, size);
+static bool bind_refused(struct drill_server *server, char *error, size_t size) {
+    int fd = bind_socket(server, REFUSED, false, error, size);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
 }
 
-static void remove_sockets(const char *directory) {
-    static const char *const names[] = {DRILL_MOCK, DRILL_REFUSED, DRILL_RESET, DRILL_TLS};
+static void remove_sockets(const struct drill_server *server) {
     char path[PATH_MAX + 16];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        unlink(path);
+        snprintf(path, sizeof path, "%s/%s", server->directory, names[i]);
+        if (server->bound[i])
+            unlink(path);
     }
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
 
 static bool start_mock(struct drill_server *server, char *error, size_t size) {
-    int fd = bind_socket(server->directory, DRILL_MOCK, true, error, size);
+    int fd = bind_socket(server, MOCK, true, error, size);
     if (fd < 0)
         return false;
     server->mock = mock_server_start(&server->options, fd, -1);
@@ -87,8 +93,8 @@ static bool start_mock(struct drill_server *server, char *error, size_t size) {
 }
 
 static bool start_breaker(struct drill_server *server, char *error, size_t size) {
-    int reset = bind_socket(server->directory, DRILL_RESET, true, error, size);
-    int tls = reset < 0 ? -1 : bind_socket(server->directory, DRILL_TLS, true, error, size);
+    int reset = bind_socket(server, RESET, true, error, size);
+    int tls = reset < 0 ? -1 : bind_socket(server, TLS, true, error, size);
     if (tls >= 0) {
         server->breaker = breaker_start(reset, tls);
         if (server->breaker)
@@ -116,12 +122,13 @@ struct drill_server *drill_server_start(const char *directory, char *error, size
                                             .event_interval_ns = EVENT_INTERVAL,
                                             .tokens = TOKENS,
                                             .bodies = -1,
+                                            .closes = true, /* nobody comes back on them */
                                             .step_header = DRILL_STEP_HEADER,
                                             .name_header = DRILL_BACKEND_HEADER};
     sigfillset(&all); /* threads inherit the mask: the signals stay the caller's */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = start_mock(server, error, size) && start_breaker(server, error, size) &&
-                   bind_refused(server->directory, error, size);
+                   bind_refused(server, error, size);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started)
         return server;
@@ -135,6 +142,6 @@ void drill_server_stop(struct drill_server *server) {
     breaker_stop(server->breaker);
     if (server->mock)
         mock_server_stop(server->mock);
-    remove_sockets(server->directory);
+    remove_sockets(server);
     free(server);
 }

@@ -46,7 +46,7 @@ struct mock_entry {
     const char *content_type;   /* of the body */
     const char *const *headers; /* names of the request's headers in their order */
     size_t header_count;
-    const char *outcome; /* reply, cut, slow, reset, close, hang */
+    const char *outcome; /* reply, cut, stall, slow, trickle, reset, close, hang */
     int status;          /* 0: null */
 };
 

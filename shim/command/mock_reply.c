@@ -224,6 +224,8 @@ static void add_headers(struct MHD_Response *response, const struct mock_exchang
     add_header(response, decision, "x-spillway-mock", exchange->name);
     if (type != NULL)
         add_header(response, decision, "content-type", type);
+    if (exchange->server->options->closes)
+        MHD_add_response_header(response, "connection", "close");
     if (exchange->route.dialect == MOCK_AZURE) {
         snprintf(id, sizeof id, "00000000-0000-4000-8000-%012llx",
                  (unsigned long long)exchange->number);

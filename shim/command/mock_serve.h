@@ -5,6 +5,7 @@
 #ifndef SPILLWAY_COMMAND_MOCK_SERVE_H
 #define SPILLWAY_COMMAND_MOCK_SERVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shim/command/mock_check.h"
@@ -27,6 +28,7 @@ struct mock_options {
     const char *certificate;    /* PEM texts; NULL: plain http */
     const char *key;
     int bodies;              /* the directory for bodies; -1: none */
+    bool closes;             /* one request per connection */
     const char *step_header; /* a request's own step is in this header; NULL: in none */
     const char *name_header; /* and instead of `name`, this one's; NULL: none */
 };

@@ -83,13 +83,14 @@ static uint16_t port_of(int fd) {
     return ntohs(address.sin_port);
 }
 
-static void close_all(struct relay_files *files) {
+/* Gives the place at PATH back. */
+static void close_all(const char *path, struct relay_files *files) {
     int error = errno;
     if (files->tls >= 0)
         close(files->tls);
     if (files->listen >= 0)
         close(files->listen);
-    close(files->claim);
+    place_release(files->claim, path);
     files->claim = files->listen = files->tls = -1;
     errno = error;
 }
@@ -104,7 +105,7 @@ bool relay_take(const char *path, bool tls, struct relay_files *files) {
     struct place place = {.port = port_of(files->listen), .tls_port = port_of(files->tls)};
     if (place.port && (place.tls_port || !tls) && place_announce(files->claim, &place))
         return true;
-    close_all(files);
+    close_all(path, files);
     return false;
 }
 

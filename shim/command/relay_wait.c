@@ -15,7 +15,9 @@
 #include "shim/command/trust.h"
 #include "shim/place.h"
 
+/* How often it is seen who lives; while the one that started it does, only to tidy up. */
 #define LOOK_MS 1000
+#define TIDY_MS 60000
 
 /* Somebody who takes the place, or leaves it, has done so after this many milliseconds. */
 #define PATIENCE 1000
@@ -74,8 +76,10 @@ struct waiting {
 };
 
 static void become_relay(const struct waiting *waiting) {
-    static char program[] = "spillway", command[] = "relay";
-    char *words[] = {program, command, NULL}, text[100];
+    static char program[] = "spillway", command[] = "relay", idle[] = "--idle", soon[] = "1s";
+    /* the relay of a drill is for nobody else, who might come in the next minute */
+    bool drill = getenv("SPILLWAY_DRILL");
+    char *words[] = {program, command, drill ? idle : NULL, soon, NULL}, text[100];
     struct relay_files files = RELAY_NO_FILES;
     files.listen = waiting->kept[0];
     files.claim = waiting->kept[1];
@@ -93,15 +97,18 @@ static void wait_for_first(void *argument, const struct watch *watch) {
         struct pollfd fds[] = {{.fd = waiting->kept[0], .events = POLLIN},
                                {.fd = waiting->tls ? waiting->kept[2] : -1, .events = POLLIN},
                                {.fd = starter && watch->pidfd ? watch->fd : -1, .events = POLLIN}};
-        int ready = poll(fds, 3, starter && watch->pidfd ? -1 : LOOK_MS);
+        int ready = poll(fds, 3, starter && watch->pidfd ? TIDY_MS : LOOK_MS);
         if (ready > 0 && (fds[0].revents || fds[1].revents)) {
             become_relay(waiting);
-            return;
+            break; /* it can't be */
         }
         starter = starter && !watch_ended(watch, 0);
-        if (!starter && place_withdraw(waiting->kept[1], waiting->path))
-            return;
+        if (starter && !ready)
+            place_is_needed(waiting->path);
+        else if (!starter && place_withdraw(waiting->kept[1], waiting->path))
+            break;
     }
+    place_release(waiting->kept[1], waiting->path);
 }
 
 static bool start_waiting(const struct relay_files *files, struct waiting *waiting, int argc,

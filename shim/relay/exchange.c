@@ -6,22 +6,36 @@
 
 #include "shim/relay/relay.h"
 
+/* One that was used before, with its memory, or a new one. */
+static struct exchange *take(struct relay *relay) {
+    struct exchange *exchange = relay->kept;
+    if (!exchange)
+        return calloc(1, sizeof *exchange);
+    struct exchange used = *exchange;
+    relay->kept = exchange->next;
+    relay->kept_count--;
+    memset(exchange, 0, sizeof *exchange);
+    exchange->upload = used.upload;
+    exchange->download = used.download;
+    exchange->head.fields = used.head.fields;
+    return exchange;
+}
+
 struct exchange *exchange_new(struct relay *relay, const char *target) {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
+    struct exchange *exchange = take(relay);
     if (!exchange)
         return NULL;
     exchange->relay = relay;
     exchange->head.length = exchange->head.retry_ms = -1;
-    exchange->target = strdup(target);
-    if (!exchange->target) {
-        free(exchange);
-        return NULL;
-    }
     exchange->next = relay->first;
     if (relay->first)
         relay->first->previous = exchange;
     relay->first = exchange;
-    return exchange;
+    exchange->target = strdup(target);
+    if (exchange->target)
+        return exchange;
+    exchange_free(exchange);
+    return NULL;
 }
 
 static void unlink_running(struct exchange *exchange) {
@@ -46,7 +60,15 @@ static void untouch(struct exchange *exchange) {
     exchange->previous_touched = exchange->next_touched = NULL;
 }
 
+static void free_memory(struct exchange *exchange) {
+    buffer_free(&exchange->upload);
+    buffer_free(&exchange->download);
+    buffer_free(&exchange->head.fields);
+    free(exchange);
+}
+
 void exchange_free(struct exchange *exchange) {
+    struct relay *relay = exchange->relay;
     untouch(exchange);
     unlink_running(exchange);
     if (exchange->fields)
@@ -54,11 +76,26 @@ void exchange_free(struct exchange *exchange) {
     free(exchange->fields);
     free(exchange->target);
     free(exchange->url);
-    buffer_free(&exchange->upload);
-    buffer_free(&exchange->download);
-    buffer_free(&exchange->head.fields);
     runtime_release(exchange->runtime);
-    free(exchange);
+    if (relay->kept_count >= EXCHANGES_KEPT) {
+        free_memory(exchange);
+        return;
+    }
+    buffer_clear(&exchange->upload);
+    buffer_clear(&exchange->download);
+    buffer_clear(&exchange->head.fields);
+    exchange->next = relay->kept;
+    relay->kept = exchange;
+    relay->kept_count++;
+}
+
+void exchange_free_kept(struct relay *relay) {
+    for (struct exchange *exchange = relay->kept, *next; exchange; exchange = next) {
+        next = exchange->next;
+        free_memory(exchange);
+    }
+    relay->kept = NULL;
+    relay->kept_count = 0;
 }
 
 void exchange_touch(struct exchange *exchange) {
@@ -83,6 +120,12 @@ struct exchange *exchange_next_touched(struct relay *relay) {
 void exchange_fail(struct exchange *exchange, unsigned status, const char *message) {
     exchange->fault = status;
     snprintf(exchange->message, sizeof exchange->message, "%s", message);
+}
+
+bool exchange_sends_body(const struct exchange *exchange) {
+    return exchange->upload_streams || exchange->upload.length > 0 ||
+           strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0 ||
+           strcmp(exchange->method, "PATCH") == 0;
 }
 
 bool exchange_has_response(const struct exchange *exchange) {

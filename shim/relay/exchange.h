@@ -48,6 +48,9 @@ enum pause {
     PAUSE_BODY  /* until there is more of it in `download` */
 };
 
+/* So many exchanges are kept for the requests to come, with buffers of moderate size. */
+#define EXCHANGES_KEPT 64
+
 /* The head of a response: its fields one after the other, name and value each with a NUL. */
 struct head {
     struct buffer fields;
@@ -107,8 +110,12 @@ struct exchange {
 /* A new exchange for TARGET; NULL if memory ran out. */
 struct exchange *exchange_new(struct relay *relay, const char *target);
 
-/* Frees it; nothing of it may be in use. What may hold credentials is wiped. */
+/* Frees it, or keeps its memory for another one; nothing of it may be in use. What may hold
+ * credentials is wiped. */
 void exchange_free(struct exchange *exchange);
+
+/* Frees the memory that is kept. */
+void exchange_free_kept(struct relay *relay);
 
 /* Something has changed for the other side. */
 void exchange_touch(struct exchange *exchange);
@@ -118,6 +125,9 @@ struct exchange *exchange_next_touched(struct relay *relay);
 
 /* Notes that the relay itself answers, with STATUS and MESSAGE. */
 void exchange_fail(struct exchange *exchange, unsigned status, const char *message);
+
+/* Whether the request goes on with a body, which may be empty: its length is told then. */
+bool exchange_sends_body(const struct exchange *exchange);
 
 /* Whether there is a response to begin with. */
 bool exchange_has_response(const struct exchange *exchange);

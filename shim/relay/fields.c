@@ -8,9 +8,9 @@
 
 #define CONNECTION_FIELDS 8
 
-/* What libcurl adds unless it is told otherwise, by a field without a value. */
-static const char *const added[] = {"Accept", "Content-Type", "User-Agent"};
-#define ADDED 3u
+/* libcurl asks a server for its leave before it sends a body larger than this (7.88: 1 MiB; before
+ * that 1 KiB). */
+#define EXPECT_THRESHOLD 1024
 
 /* --- looking ------------------------------------------------------------------------------- */
 
@@ -75,7 +75,7 @@ struct making {
     size_t connection_count;
     bool without_token;
     bool measuring; /* the first time: nothing is written */
-    bool has[ADDED];
+    bool has_accept, has_type;
     size_t count, size; /* nodes, and bytes of text */
     struct curl_slist *node;
     char *text;
@@ -131,25 +131,32 @@ static enum MHD_Result add(void *context, enum MHD_ValueKind kind, const char *k
     (void)kind;
     if (!goes_through(making, name))
         return MHD_YES;
-    for (size_t i = 0; i < ADDED; i++)
-        making->has[i] |= headers_is(name, added[i]);
+    making->has_accept |= headers_is(name, "accept");
+    making->has_type |= headers_is(name, "content-type");
     add_line(making, name, value.length ? ": " : ";", value);
     return MHD_YES;
 }
 
+static void add_own(struct making *making, const char *name, const char *between,
+                    const char *value) {
+    add_line(making, (struct slice){name, strlen(name)}, between,
+             (struct slice){value, strlen(value)});
+}
+
 static void add_all(struct making *making, const struct exchange *exchange) {
-    static const char chunked[] = "Transfer-Encoding", word[] = "chunked", expect[] = "Expect";
-    const struct slice none = {"", 0};
+    bool streams = exchange->upload_streams;
     making->count = making->size = 0;
-    memset(making->has, 0, sizeof making->has);
+    making->has_accept = making->has_type = false;
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, add, making);
-    for (size_t i = 0; i < ADDED; i++)
-        if (!making->has[i])
-            add_line(making, (struct slice){added[i], strlen(added[i])}, ":", none);
-    add_line(making, (struct slice){expect, sizeof expect - 1}, ":", none);
-    if (exchange->upload_length < 0 && exchange->upload_streams)
-        add_line(making, (struct slice){chunked, sizeof chunked - 1}, ": ",
-                 (struct slice){word, sizeof word - 1});
+    /* what libcurl would add itself, if it is not told to leave it out; each line costs it time */
+    if (!making->has_accept)
+        add_own(making, "Accept", ":", "");
+    if (!making->has_type && exchange_sends_body(exchange))
+        add_own(making, "Content-Type", ":", "");
+    if (streams || exchange->upload.length > EXPECT_THRESHOLD)
+        add_own(making, "Expect", ":", "");
+    if (streams && exchange->upload_length < 0)
+        add_own(making, "Transfer-Encoding", ": ", "chunked");
 }
 
 bool fields_make(struct exchange *exchange, bool without_token) {
@@ -161,6 +168,11 @@ bool fields_make(struct exchange *exchange, bool without_token) {
     exchange->fields = malloc(exchange->fields_size);
     if (!exchange->fields)
         return false;
+    if (!making.count) {
+        free(exchange->fields);
+        exchange->fields = NULL;
+        return true;
+    }
     making.measuring = false;
     making.node = exchange->fields;
     making.text = (char *)exchange->fields + nodes;

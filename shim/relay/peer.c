@@ -91,7 +91,7 @@ bool peer_is_own(int diag, const struct sockaddr *peer, const struct sockaddr *o
         (ssize_t)sizeof question)
         return false;
     for (;;) {
-        struct sockaddr_nl from;
+        struct sockaddr_nl from = {0};
         socklen_t from_length = sizeof from;
         /* the kernel answers in the call above: what is not there now does not come */
         ssize_t length =

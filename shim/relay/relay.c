@@ -76,5 +76,6 @@ void relay_close(struct relay *relay) {
     for (size_t i = 0; i < relay->listener_count; i++)
         listener_close(&relay->listeners[i]);
     upstream_close(&relay->upstream);
+    exchange_free_kept(relay);
     loop_close(&relay->loop);
 }

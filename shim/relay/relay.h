@@ -23,8 +23,10 @@ struct relay {
     size_t listener_count;
     struct exchange *touched; /* a list: something has changed for the other side */
     struct exchange *first;   /* a list: all that run */
-    uint64_t last_request;    /* ledger_now(): when one began or ended last */
-    bool stopping;            /* no connection is kept for another request */
+    struct exchange *kept;    /* a list by `next`: memory for others */
+    size_t kept_count;
+    uint64_t last_request; /* ledger_now(): when one began or ended last */
+    bool stopping;         /* no connection is kept for another request */
 };
 
 /* Opens the loop and what is behind it. False with errno. */

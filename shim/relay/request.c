@@ -15,6 +15,9 @@
 /* A body for no endpoint is never sent again, so it need not be collected. */
 #define UNROUTED_LIMIT BUFFER_HIGH
 
+/* A URL has a scheme, a host and a path before its target; a host has at most 255 characters. */
+#define URL_MORE 400
+
 /* The client's record, which libmicrohttpd keeps for the connection. */
 static struct client *client_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =

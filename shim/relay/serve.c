@@ -23,6 +23,9 @@
 #define CONNECTIONS_MAX 4096u
 #define SPARE_FILES     64u
 
+/* So often the marks of programs that have ended are removed, at least. */
+#define TIDY_TIME (60 * SECOND)
+
 struct service {
     const struct serve_options *options;
     struct relay relay;
@@ -31,6 +34,7 @@ struct service {
     int claim;
     uint64_t drain_end; /* 0: not stopping */
     uint64_t looked;    /* ledger_now(): when it was last asked whether somebody needs it */
+    uint64_t tidied;    /* the same, though it was busy */
     bool ended;
 };
 
@@ -60,8 +64,8 @@ static int fail(const char *what) {
 
 /* Another relay may take the place from here on. */
 static void leave_place(struct service *service) {
-    if (service->claim >= 0 && ftruncate(service->claim, 0) == 0)
-        close(service->claim);
+    if (service->claim >= 0 && service->options->place)
+        place_release(service->claim, service->options->place);
     service->claim = -1;
 }
 
@@ -106,6 +110,13 @@ static bool is_over(const struct service *service) {
     return !place || service->claim < 0 || place_withdraw(service->claim, place);
 }
 
+static void tidy(struct service *service, uint64_t now) {
+    if (now - service->tidied < TIDY_TIME || service->claim < 0 || !service->options->place)
+        return;
+    service->tidied = now;
+    place_is_needed(service->options->place);
+}
+
 /* How long nothing need be looked at, in ns; ends the service if it is time. */
 static uint64_t look(struct service *service) {
     const struct relay *relay = &service->relay;
@@ -114,12 +125,13 @@ static uint64_t look(struct service *service) {
         service->ended |= !relay->first || now >= service->drain_end;
         return service->drain_end > now ? service->drain_end - now : 0;
     }
+    tidy(service, now);
     if (idle == UINT64_MAX || relay->first)
-        return UINT64_MAX;
+        return TIDY_TIME;
     uint64_t since = relay->last_request > service->looked ? relay->last_request : service->looked;
     uint64_t end = since + (since == service->looked && idle > SECOND ? SECOND : idle);
     if (now < end)
-        return end - now;
+        return end - now < TIDY_TIME ? end - now : TIDY_TIME;
     service->looked = now;
     service->ended = is_over(service);
     return 0;
@@ -237,8 +249,10 @@ int serve(const struct serve_options *options) {
     service->options = options;
     service->claim = options->claim;
     service->signals = -1;
-    if (!runtime_load())
+    if (!runtime_load()) {
+        free(service);
         return fail("no settings");
+    }
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int status = run(service);
     curl_global_cleanup();

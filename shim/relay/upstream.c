@@ -186,6 +186,8 @@ static void set_common(struct upstream *upstream, CURL *easy) {
     /* what is paused and cancelled one by one is best off with connections of its own */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (upstream->direct) /* else it looks for one in the environment each time */
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, upstream);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
@@ -211,8 +213,8 @@ static void put_handle(struct upstream *upstream, CURL *easy) {
 }
 
 static void set_body(const struct exchange *exchange, CURL *easy) {
-    curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
     if (exchange->upload_streams) {
+        curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_body);
         curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)exchange->upload_length);
@@ -225,25 +227,24 @@ static void set_body(const struct exchange *exchange, CURL *easy) {
                                              : "");
 }
 
-static bool sends_body(const struct exchange *exchange) {
-    return exchange->upload_streams || exchange->upload.length > 0 ||
-           strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PUT") == 0 ||
-           strcmp(exchange->method, "PATCH") == 0;
+/* What the method makes of the options that set_body or a transfer before have set. */
+static void set_method(const struct exchange *exchange, CURL *easy) {
+    const char *method = exchange->method, *usual = "GET";
+    if (exchange->head_only) {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        usual = method;
+    } else if (exchange_sends_body(exchange)) {
+        set_body(exchange, easy);
+        usual = exchange->upload_streams ? "PUT" : "POST";
+    } else {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, strcmp(method, usual) == 0 ? NULL : method);
 }
 
-/* Each option that another transfer of the handle may have set is set anew. */
 static void set_request(const struct exchange *exchange, CURL *easy) {
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    if (exchange->head_only)
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    else if (sends_body(exchange))
-        set_body(exchange, easy);
-    if (!exchange->head_only && strcmp(exchange->method, "GET") != 0 &&
-        (strcmp(exchange->method, "POST") != 0 || exchange->upload_streams))
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, exchange->method);
-    else if (strcmp(exchange->method, "GET") == 0 && sends_body(exchange))
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "GET");
+    set_method(exchange, easy);
     curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->fields);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
@@ -356,8 +357,25 @@ uint64_t upstream_due(const struct upstream *upstream) {
     return again < upstream->due ? again : upstream->due;
 }
 
+/* Whether VARIABLE, NAME=VALUE, names a proxy for libcurl. */
+static bool names_proxy(const char *variable) {
+    static const char *const names[] = {
+        "http_proxy=", "https_proxy=", "HTTPS_PROXY=", "all_proxy=", "ALL_PROXY="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool is_direct(void) {
+    for (char **variable = environ; *variable; variable++)
+        if (names_proxy(*variable))
+            return false;
+    return true;
+}
+
 bool upstream_open(struct upstream *upstream, struct relay *relay, long max_idle) {
-    *upstream = (struct upstream){.relay = relay, .due = UINT64_MAX};
+    *upstream = (struct upstream){.relay = relay, .due = UINT64_MAX, .direct = is_direct()};
     upstream->multi = curl_multi_init();
     if (!upstream->multi)
         return false;

@@ -38,6 +38,7 @@ struct upstream {
     struct exchange *waiting; /* to be made once more, in no order */
     CURL *idle[UPSTREAM_IDLE_HANDLES];
     size_t idle_count;
+    bool direct; /* no environment variable names a proxy */
 };
 
 /* False if libcurl refused. MAX_IDLE connections are kept for later requests. */

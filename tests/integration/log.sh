@@ -58,7 +58,7 @@ test_each_event_has_its_fields() {
     local pid=$!
     wait "$pid" || fail "curl: $(cat err)"
     assert_logfmt
-    assert_equal "intercepted attempt cooldown attempt cooldown exhausted" "$(events)"
+    assert_equal "intercepted attempt cooldown attempt cooldown exhausted finished" "$(events)"
     assert_equal "" "$(grep -v " pid=$pid " log)" "lines of another process"
     line=$(event attempt 1)
     assert_equal "first 429" "$(value backend "$line") $(value status "$line")"
@@ -73,6 +73,12 @@ test_each_event_has_its_fields() {
     awk '{ exit !($1 > 29 && $1 <= 30) }' <<<"$(value seconds "$line")" || fail "seconds: $line"
     assert_match 'endpoint=llm' "$(event intercepted)"
     assert_match 'endpoint=llm' "$(event exhausted)"
+    assert_equal "1" "$(grep -o " transfer=$pid-1 " log | sort -u | wc -l)" "transfers in the log"
+    assert_equal "$(wc -l <log)" "$(grep -c " transfer=$pid-1 " log)" "lines of the transfer"
+    line=$(event finished)
+    assert_equal "2 429 0" "$(value attempts "$line") $(value status "$line") $(value result "$line")"
+    assert_equal "$(wc -c <out)" "$(value bytes "$line")" "bytes of the answer"
+    awk '{ exit !($1 > 0 && $1 <= $2) }' <<<"$(value first_ms "$line") $(value ms "$line")" || fail "times: $line"
     rm log
     # It comes back after its second, and says so.
     spill curl -sS -o out --retry 3 --retry-delay 1 "$LOGICAL/v1/models" 2>err || fail "curl: $(cat err)"
@@ -140,8 +146,8 @@ test_levels() {
 off
 error
 warn cooldown
-info intercepted attempt cooldown attempt
-debug intercepted attempt cooldown attempt
+info intercepted attempt cooldown attempt finished
+debug intercepted attempt cooldown attempt finished
 END
     assert_equal 5 "$tried" "levels tried"
     # The settings' own level and file, which the environment wins over.
@@ -149,10 +155,10 @@ END
     rm -rf log state
     unset SPILLWAY_LOG_FILE
     spill curl -sS -o out "$LOGICAL/v1/models"
-    assert_equal 4 "$(wc -l <own.log)" "lines of the settings' log"
+    assert_equal 5 "$(wc -l <own.log)" "lines of the settings' log"
     rm -rf state
     SPILLWAY_LOG=warn SPILLWAY_LOG_FILE=$T/log spill curl -sS -o out "$LOGICAL/v1/models"
-    assert_equal "4 1" "$(wc -l <own.log) $(wc -l <log)"
+    assert_equal "5 1" "$(wc -l <own.log) $(wc -l <log)"
     # Without a file there is no log, whatever the level.
     settings_with "$URL_first" "$URL_second"
     rm -rf state
@@ -167,8 +173,8 @@ test_one_write_per_line() {
     export SPILLWAY_LOG=debug SPILLWAY_LOG_FILE=$T/log
     assert_status 0 strace -f -qq -o trace -e trace=open,openat,write "$SPILLWAY" run -c settings.yaml -- \
         curl -sS -o body "$LOGICAL/v1/models"
-    assert_equal 4 "$(grep -c 'write(.*"time=' trace)" "writes"
-    assert_equal 4 "$(wc -l <log)" lines
+    assert_equal 5 "$(grep -c 'write(.*"time=' trace)" "writes"
+    assert_equal 5 "$(wc -l <log)" lines
     assert_equal "" "$(grep 'openat(.*/log"' trace | grep -vE 'O_APPEND.*O_CLOEXEC|O_CLOEXEC.*O_APPEND')" \
         "opened in another way"
 }
@@ -184,7 +190,7 @@ test_many_processes_share_a_log() {
     done
     wait "${pids[@]}" || fail "the last curl ends with $?"
     assert_logfmt
-    assert_equal "24 12" "$(wc -l <log) $(sed 's/.* pid=\([0-9]*\).*/\1/' log | sort -u | wc -l)" \
+    assert_equal "36 12" "$(wc -l <log) $(sed 's/.* pid=\([0-9]*\).*/\1/' log | sort -u | wc -l)" \
         "lines and processes"
 }
 

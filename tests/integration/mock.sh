@@ -208,6 +208,27 @@ test_the_other_steps() {
     awk '{ exit !($1 == 404 && $2 >= 0.3 && $2 < 2) }' out || fail "latency: $(cat out)"
 }
 
+test_steps_within_the_body() {
+    local length
+    start_mock one --event-interval 1ms \
+        --script 'cut:after=20,cut:after=100000,stall:after=0,stall:after=20,trickle:interval=10ms,200'
+    assert_status 18 curl -sS -o body "$URL_one/v1/models"
+    assert_equal 20 "$(wc -c <body)"
+    assert_status 18 curl -sS -D head -o body "$URL_one/v1/models"
+    length=$(tr -d '\r' <head | sed -n 's/^Content-Length: //Ip')
+    assert_equal $((length - 1)) "$(wc -c <body)" "never all of it"
+    assert_status 28 curl -sS -m 0.5 -D head -o none "$URL_one/v1/models"
+    assert_match '^HTTP/1.1 200' "$(head -1 head)"
+    [ ! -s none ] || fail "a body: $(cat none)"
+    assert_status 28 curl -sS -m 0.5 -o body "$URL_one/v1/models"
+    assert_equal 20 "$(wc -c <body)"
+    assert_status 0 curl -sS -o body -w '%{time_starttransfer} %{time_total}' "$URL_one/v1/models"
+    holds .data
+    awk -v n="$(wc -c <body)" '{ exit !($2 - $1 >= 0.01 * int((n - 1) / 16) * 0.9) }' out ||
+        fail "a trickle of $(wc -c <body) bytes: $(cat out)"
+    assert_equal "cut cut stall stall trickle" "$(jq -r .outcome one.log | tr '\n' ' ' | sed 's/ $//')"
+}
+
 test_one_that_hangs_holds_nobody_up() {
     start_mock one --script 'hang*2,200'
     curl -sS --max-time 20 "$URL_one/v1/models" >hung1 2>&1 &

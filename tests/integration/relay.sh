@@ -105,6 +105,11 @@ test_fields_of_the_request() {
     assert_equal 'Host X-One X-Empty Cookie' "$(log_field first 1 '.headers|join(" ")')" fields
     assert_equal '/v1/models?a=b%20c' "$(log_field first 1 .path)" target
     assert_equal "${URL_first#http://}" "$(log_field first 1 .host)" host
+    ask -o /dev/null -X POST -H 'Accept:' -H 'User-Agent:' -H 'Content-Length: 0' "$LOGICAL/v1/x"
+    assert_equal 'Host Content-Length' "$(log_field first 2 '.headers|join(" ")')" "fields of a bare POST"
+    ask -o /dev/null --data-binary "$(head -c 3000000 /dev/zero | tr '\0' x >big; echo @big)" \
+        -H 'Accept:' -H 'User-Agent:' -H 'Content-Type:' -H 'Expect:' "$LOGICAL/v1/x"
+    assert_equal 'Host Content-Length' "$(log_field first 3 '.headers|join(" ")')" "fields of a large POST"
 }
 
 test_key_of_the_backend() {
@@ -140,7 +145,7 @@ test_stream_is_not_held_up() {
     start_relay
     ask -N -d '{"model":"m","stream":true}' "$LOGICAL/v1/chat/completions" |
         while IFS= read -r line; do
-            [[ $line == data:\ {* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
+            [[ $line == "data: {"* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
         done | awk '{ late = $1 - $2 + 0; if (late > most) most = late } END { print NR, most }' \
         >"$T/late"
     read -r events late <"$T/late"
@@ -440,6 +445,7 @@ test_runs_share_one_relay_and_leave_nothing() {
     assert_equal "$(cat port1)" "$(port_of_place)" "the port while one lives"
     kill "${users[1]}"
     await "" port_of_place
+    await "" eval 'ls -A state | grep ^relay || true'
 }
 
 test_run_without_need_for_a_relay() {

@@ -54,6 +54,9 @@ Test(drill_faults, outages) {
         {"ptu: 503 for 2 attempts", false},
         {"ptu: 503 after 2 attempts", false},
         {"ptu: 503 for 2 attempts after 3s", false},
+        {"ptu: 200 latency=1s", false},
+        {"ptu: trickle for 2s", false},
+        {"ptu: silence", true},
     };
     struct settings *settings = sample_settings(sample_yaml);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

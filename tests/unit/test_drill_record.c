@@ -25,6 +25,17 @@ static void take(const char *text) {
     cr_assert_not_null(figures);
 }
 
+static void finish(char *text, size_t size, int pid, int number, double begin, double end,
+                   const char *path, int status) {
+    size_t length = strlen(text);
+    snprintf(text + length, size - length,
+             "time=2026-01-31T12:00:%06.3fZ level=info pid=%d event=intercepted endpoint=llm "
+             "path=%s transfer=%d-%d\n"
+             "time=2026-01-31T12:00:%06.3fZ level=info pid=%d event=finished endpoint=llm "
+             "transfer=%d-%d status=%d result=0 ms=%.3f\n",
+             begin, pid, path, pid, number, end, pid, pid, number, status, (end - begin) * 1000);
+}
+
 TestSuite(drill_record, .init = set_up, .fini = tear_down);
 
 Test(drill_line, fields) {
@@ -230,6 +241,17 @@ Test(drill_record, what_the_program_gives_up_is_unfinished) {
     cr_expect_eq(drill_statuses(figures->statuses, 0, 599), 0);
 }
 
+Test(drill_record, a_process_with_the_number_of_another) {
+    char text[2000] = "";
+    finish(text, sizeof text, 7, 1, 0, 1, "/one", 200);
+    finish(text, sizeof text, 7, 1, 2, 3, "/two", 429);
+    take(text);
+    cr_assert_eq(record->transfer_count, 2);
+    cr_expect_str_eq(record->transfers[0].path, "/one");
+    cr_expect_str_eq(record->transfers[1].path, "/two");
+    cr_expect_eq(record->transfers[1].outcome, DRILL_THROTTLED);
+}
+
 Test(drill_record, how_often_a_fault_met) {
     take("time=2026-01-31T12:00:01.000Z level=info pid=7 event=attempt endpoint=llm backend=ptu "
          "attempt=1 status=429 ms=1.000 fault=status fault_number=1\n"
@@ -262,17 +284,6 @@ Test(drill_record, a_newer_cooldown_ends_an_older_one) {
     sample_near(record->cooldowns[0].end, 3);
     sample_near(record->cooldowns[0].seconds, 5);
     sample_near(figures->backends[1].cooling, 3);
-}
-
-static void finish(char *text, size_t size, int pid, int number, double begin, double end,
-                   const char *path, int status) {
-    size_t length = strlen(text);
-    snprintf(text + length, size - length,
-             "time=2026-01-31T12:00:%06.3fZ level=info pid=%d event=intercepted endpoint=llm "
-             "path=%s transfer=%d-%d\n"
-             "time=2026-01-31T12:00:%06.3fZ level=info pid=%d event=finished endpoint=llm "
-             "transfer=%d-%d status=%d result=0 ms=%.3f\n",
-             begin, pid, path, pid, number, end, pid, pid, number, status, (end - begin) * 1000);
 }
 
 Test(drill_record, retries) {

@@ -212,8 +212,8 @@ Test(drill_report, whatever_the_record_says) {
         FILE *out = open_text();
         drill_print_html(&report, out);
         fclose(out);
-        cr_assert_null(memchr(text, '\xff', length));
-        cr_assert_null(memchr(text, '\x01', length));
+        cr_assert_null(memchr(text, 0xff, length));
+        cr_assert_null(memchr(text, 1, length));
         drill_figures_free(figures);
         drill_record_free(record);
         settings_free(settings);

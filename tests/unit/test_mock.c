@@ -113,6 +113,23 @@ Test(mock_script, reads_the_other_options) {
     mock_script_free(&script);
 }
 
+Test(mock_script, reads_where_a_body_breaks) {
+    struct mock_script script =
+        parsed("cut:after=200,stall:after=0,stall,trickle:interval=5ms,slow:"
+               "interval=1s,400:content-filter,401:no-key,404:no-resource");
+    const struct mock_step *steps = script.steps;
+    cr_assert_eq(script.count, 8);
+    cr_expect(steps[0].action == MOCK_CUT && steps[0].has_after && steps[0].after == 200);
+    cr_expect(steps[1].action == MOCK_STALL && steps[1].has_after && steps[1].after == 0);
+    cr_expect(steps[2].action == MOCK_STALL && !steps[2].has_after && steps[2].status == 200);
+    cr_expect(steps[3].action == MOCK_TRICKLE && steps[3].interval_ns == 5 * MS);
+    cr_expect(steps[4].action == MOCK_SLOW && steps[4].interval_ns == 1000 * MS);
+    cr_expect_eq(steps[5].cause, MOCK_USUAL);
+    cr_expect_eq(steps[6].cause, MOCK_NO_KEY);
+    cr_expect_eq(steps[7].cause, MOCK_NO_RESOURCE);
+    mock_script_free(&script);
+}
+
 Test(mock_script, knows_steps_that_say_how_long_to_wait) {
     static const struct {
         const char *text;
@@ -164,6 +181,11 @@ Test(mock_script, says_where_and_what_is_wrong) {
         {"200:latency=soon", "character 5:", "latency=DURATION"},
         {"200:interim=101", "character 5:", "interim=STATUS"},
         {"200:interim=200", "character 5:", "interim=STATUS"},
+        {"200:after=5", "character 5:", "with cut and stall alone"},
+        {"cut:after=-1", "character 5:", "after=BYTES"},
+        {"cut:interval=1s", "character 5:", "with slow and trickle alone"},
+        {"slow:interval=0", "character 6:", "interval=DURATION above 0"},
+        {"400:no-key", "character 5:", "no-key with 401 alone"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mock_script script;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -165,4 +166,21 @@ Test(place, is_withdrawn_only_if_nobody_needs_it) {
     cr_expect(place_withdraw(claim, file));
     cr_expect_not(place_find(file, &found));
     close(claim);
+}
+
+Test(place, is_left_without_a_trace) {
+    int claim = place_claim(file);
+    cr_assert_geq(claim, 0);
+    int late = open(file, O_RDWR | O_CLOEXEC); /* somebody else is about to claim it */
+    place_release(claim, file);
+    cr_expect_neq(access(file, F_OK), 0);
+    cr_assert_geq(late, 0);
+    cr_expect_eq(flock(late, LOCK_EX | LOCK_NB), 0);
+    claim = place_claim(file); /* another file */
+    cr_expect_geq(claim, 0);
+    struct place announced = {.port = 1}, found;
+    cr_expect(place_announce(claim, &announced));
+    cr_expect(place_find(file, &found));
+    close(late);
+    place_release(claim, file);
 }
