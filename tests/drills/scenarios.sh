@@ -104,6 +104,11 @@ test_s06_silence_before_headers() {
     moves_on silence first_byte_timeout S06
 }
 
+# The headers come, and no token.
+test_s07_silence_before_the_first_token() {
+    moves_on silence-body first_body_timeout S07
+}
+
 # ---- what has begun ----------------------------------------------------------------------------
 
 # A stream of events and a whole response, cut: whoever asks sees an error, and nobody is asked twice.

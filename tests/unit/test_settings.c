@@ -137,6 +137,7 @@ Test(settings, defaults) {
     cr_expect_eq(endpoint->max_wait_ns, 60 * SECOND);
     cr_expect_eq(endpoint->connect_timeout_ns, 5 * SECOND);
     cr_expect_eq(endpoint->first_byte_timeout_ns, 0);
+    cr_expect_eq(endpoint->first_body_timeout_ns, 0);
     cr_expect_eq(endpoint->replay_limit, 8 << 20);
     cr_expect_eq(endpoint->sockets, SOCKETS_RELAY);
     char outcomes[200];
@@ -178,6 +179,7 @@ Test(settings, every_endpoint_key_arrives) {
     cr_expect_eq(endpoint->max_wait_ns, SECOND / 4);
     cr_expect_eq(endpoint->connect_timeout_ns, 0);
     cr_expect_eq(endpoint->first_byte_timeout_ns, 30 * SECOND);
+    cr_expect_eq(endpoint->first_body_timeout_ns, 40 * SECOND);
     cr_expect_eq(endpoint->replay_limit, 512 << 10);
     cr_expect_eq(endpoint->sockets, SOCKETS_ADDRESS);
     char outcomes[200];
