@@ -103,8 +103,7 @@ void gate_each_line(const struct gate *gate,
 /* Whether anything of a final response (not 1xx) has come. */
 bool gate_has_response(const struct gate *gate);
 
-/* Whether the gate holds a response, or as much of it as has come, because its body has not begun.
- */
+/* Whether the gate holds a response, or what has come of it, since its body has not begun. */
 bool gate_awaits_body(const struct gate *gate);
 
 /*

@@ -5,9 +5,12 @@
 #   FIGURES=FILE   what was measured is appended there, a line each
 
 NOWHERE=http://127.0.0.1:9 # nobody listens there: what a drill asks, it asks itself
+# shellcheck disable=SC2089  # the quotes are JSON's
 CHAT='{"model": "gpt-4", "messages": [{"role": "user", "content": "hello"}]}'
+# shellcheck disable=SC2089  # likewise
 STREAM='{"model": "gpt-4", "stream": true, "messages": [{"role": "user", "content": "hello"}]}'
 FULL=${FULL:-}
+# shellcheck disable=SC2090  # they are quoted where they are used
 export CHAT STREAM
 
 # endpoint "LINE OF THE ENDPOINT"... -- "NAME PRIORITY [URL]"...: the settings
@@ -59,7 +62,8 @@ between() {
 
 # spread: "p50 N, worst N" of the numbers on stdin
 spread() {
-    sort -g | awk '{ n[NR] = $1 } END { printf "p50 %g, worst %g (%d runs)", n[int((NR + 1) / 2)], n[NR], NR }'
+    sort -g | awk '{ n[NR] = $1 }
+        END { printf "p50 %g, worst %g (%d runs)", n[int((NR + 1) / 2)], n[NR], NR }'
 }
 
 # milliseconds of the first transfer, and of the last one
@@ -71,13 +75,14 @@ last_took() {
     reported '.transfer_list[-1] | (.end - .begin) * 1000 * 100 | round / 100'
 }
 
-# Programs of their own, so that they can be what a drill runs. `chat` prints the status, and leaves
+# Programs of their own, so that a drill can run them. `chat` prints the status, and leaves
 # the body in ./body; `ask` is the same for a stream of events.
 cat >"$WORK/chat" <<'END'
 #!/bin/sh
 exec curl -sS -o body -w '%{http_code} ' "$@" "$LOGICAL/v1/chat/completions" \
     -H 'Content-Type: application/json' -d "$CHAT"
 END
+# shellcheck disable=SC2016  # for that shell
 sed 's/"\$CHAT"/"$STREAM"/; s/-sS/-sSN/' "$WORK/chat" >"$WORK/ask"
 
 # often SECONDS PAUSE: a request now and then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The list of failover faults by which gateways are compared, S01 to S14 and S16: what the program
 # gets, and what the backends are asked. S15 is in outage.sh.
-# shellcheck disable=SC2016,SC2154  # what is for inner shells; what start_mock sets
+# shellcheck disable=SC2016,SC2154,SC2317  # for inner shells; set by start_mock; called by run_tests
 TIME_LIMIT=${TIME_LIMIT:-120}
 # shellcheck source=../integration/lib.sh
 . "$(dirname "$0")/../integration/lib.sh"
@@ -84,20 +84,20 @@ moves_on() {
     local limit=${FULL:+10} run took best
     limit=${limit:-1}
     endpoint "$2: ${limit}s" -- "ptu 1" "other 2"
-    : >times
+    : >durations
     for ((run = 0; run < 3; run++)); do
         assert_status 0 drill --fault "ptu: $1" \
             --expect 'answered = 100%, attempts@ptu = 1, answers@other = 3' -- \
             bash -c 'for i in 1 2 3; do ask; done'
         assert_equal "200 200 200 " "$(cat out)"
         took=$(first_took)
-        echo "$took" >>times
+        echo "$took" >>durations
         [ -z "${FULL:-}" ] || continue
         awk -v t="$took" -v l="$limit" 'BEGIN { exit !(t < l * 1000 + 1000) }' && break
     done
-    best=$(sort -g times | head -1)
+    best=$(sort -g durations | head -1)
     between $((limit * 1000)) $((limit * 1000 + 1000)) "$best" "ms until another backend answered"
-    figure "$3 $2 of $limit s, ms until the answer: $(spread <times)"
+    figure "$3 $2 of $limit s, ms until the answer: $(spread <durations)"
 }
 
 test_s06_silence_before_headers() {
@@ -171,6 +171,8 @@ except http.client.IncompleteRead as error:
         assert_equal "200 incomplete True" "$(cat out)"
     done
     assert_equal "2 0" "$(requests ptu) $(requests other)" "requests"
+    kill "$!"
+    wait "$!" || true
 }
 
 # A stream that stalls: the program's own limit ends it, and nothing is asked for again.
