@@ -66,14 +66,11 @@ spread() {
         END { printf "p50 %g, worst %g (%d runs)", n[int((NR + 1) / 2)], n[NR], NR }'
 }
 
-# milliseconds of the first transfer, and of the last one
+# milliseconds of the first transfer
 first_took() {
     reported '.transfer_list[0] | (.end - .begin) * 1000 * 100 | round / 100'
 }
 
-last_took() {
-    reported '.transfer_list[-1] | (.end - .begin) * 1000 * 100 | round / 100'
-}
 
 # Programs of their own, so that a drill can run them. `chat` prints the status, and leaves
 # the body in ./body; `ask` is the same for a stream of events.

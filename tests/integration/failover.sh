@@ -347,8 +347,8 @@ test_first_body_timeout_goes_on() {
     headers ptu
     start_mock other
     settings ptu other -- "first_body_timeout: 300ms" "cooldown: 0s"
-    for option in "" -Z -i; do
-        assert_took 300 2000 assert_status 0 logged curl -sS $option -D head -o body "$LOGICAL/v1/models" -d text
+    for option in -s -Z -i; do
+        assert_took 300 2000 assert_status 0 logged curl -sS "$option" -D head -o body "$LOGICAL/v1/models" -d text
         assert_match "x-spillway-mock: other" "$(cat head)"
         assert_no_match "X-Who" "$(cat head body)"
         assert_match "backend=ptu attempt=1 error=timeout" "$(events attempt | head -1)"

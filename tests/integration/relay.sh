@@ -168,8 +168,8 @@ test_cut_stream_is_an_error() {
 test_stream_cut_in_a_chunk_ends_at_once() {
     local chunk try
     printf -v chunk '%065d' 0 # 41 in hex
-    printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n%s\r\n41\r\n000' "$chunk" >cut
-    URL_first=$("$ROOT/build/programs/canned" --close cut) || fail "canned does not start"
+    printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n%s\r\n41\r\n000' "$chunk" >broken
+    URL_first=$("$ROOT/build/programs/canned" --close broken) || fail "canned does not start"
     one_backend
     start_relay
     for try in 1 2 3 4 5; do
