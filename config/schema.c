@@ -221,6 +221,12 @@ const struct schema_key schema_keys[] = {
      .maximum = HOUR, .absent = "no limit", .nullable = true,
      .meaning = "The time limit from the end of the request to the first byte of the response.",
      .example = "first_byte_timeout: 30s"},
+    {IN_ENDPOINT(first_body_timeout_ns), .name = "first_body_timeout", .type = SCHEMA_DURATION,
+     .maximum = HOUR, .absent = "no limit", .nullable = true,
+     .meaning = "The time limit from the end of the request to the first byte of the body of a "
+                "response that succeeds (2xx). Until then the program is not given its headers, "
+                "either, so that another backend may still answer.",
+     .example = "first_body_timeout: 30s"},
     {IN_ENDPOINT(replay_limit), .name = "replay_limit", .type = SCHEMA_SIZE, .maximum = 64 * GIB,
      .preset = "8MiB", .meaning = "The largest request body that is kept for a second attempt.",
      .example = "replay_limit: 512KiB"},

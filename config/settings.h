@@ -68,6 +68,7 @@ struct endpoint {
     uint64_t max_wait_ns;
     uint64_t connect_timeout_ns;    /* 0: none of ours */
     uint64_t first_byte_timeout_ns; /* 0: none */
+    uint64_t first_body_timeout_ns; /* 0: none */
     uint64_t replay_limit;          /* bytes */
     enum sockets_mode sockets;
     struct backend *backends; /* in the order of the file */

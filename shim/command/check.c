@@ -138,6 +138,8 @@ static void print_rules(const struct endpoint *endpoint, FILE *out) {
     fprintf(out, "\n  %-10s  ", "timeouts");
     print_limit("connect", endpoint->connect_timeout_ns, out);
     print_limit(", first byte", endpoint->first_byte_timeout_ns, out);
+    if (endpoint->first_body_timeout_ns)
+        print_limit(", first byte of a body", endpoint->first_body_timeout_ns, out);
     value_write_size(endpoint->replay_limit, text, sizeof text);
     fprintf(out, "\n  %-10s  bodies up to %s\n", "replay", text);
 }

@@ -162,7 +162,8 @@ static enum replay end_block(struct gate *gate) {
     if (gate->opinion == GATE_LATER || gate->opinion == GATE_ACCEPT)
         return decide(gate);
     gate->undecided = gate->answered; /* neither a 1xx nor a proxy's is ever the last */
-    gate->owner->intermediate(gate->context, gate->status);
+    if (gate->opinion != GATE_AT_BODY)
+        gate->owner->intermediate(gate->context, gate->status);
     if (gate->undecided)
         gate->owner->divert_body(gate->context);
     return REPLAYED;
@@ -282,6 +283,10 @@ void gate_each_line(const struct gate *gate,
 
 bool gate_has_response(const struct gate *gate) {
     return gate->answered;
+}
+
+bool gate_awaits_body(const struct gate *gate) {
+    return gate->state == GATE_HOLDING && gate->answered && gate->opinion == GATE_AT_BODY;
 }
 
 static bool starts_with(const char *data, size_t length, const char *name) {

@@ -5,7 +5,8 @@
  * are handed over in their order and the gate steps out of the way; if not the response is
  * swallowed, so that its connection stays usable. Blocks after which libcurl may go on by itself
  * (1xx, a followed redirect, a round of authentication, a proxy's answer to CONNECT) are held
- * until it is seen that it did or did not.
+ * until it is seen that it did or did not. So is, where it is asked for, the head of a response
+ * until the first byte of its body.
  *
  * Knows nothing of libcurl's handles: what the owner decides and does comes through gate_owner.
  * Not thread-safe.
@@ -35,6 +36,7 @@ enum gate_state {
 enum gate_opinion {
     GATE_ACCEPT,      /* it is the answer */
     GATE_LATER,       /* decide at the end of its headers */
+    GATE_AT_BODY,     /* decide when its body begins, or ends without a byte */
     GATE_PROXY,       /* a proxy's, on the way to the response */
     GATE_INTERMEDIATE /* libcurl may go on by itself after this one */
 };
@@ -60,7 +62,7 @@ struct gate {
     int status;                /* of the block at hand, 0 if none began */
     enum gate_opinion opinion; /* of it */
     bool in_block;             /* between a status line and its blank line */
-    bool undecided;            /* a complete intermediate block may yet prove the final one */
+    bool undecided;            /* a complete block is to be judged when its body begins */
     bool answered;             /* something of a final response has come */
     bool cut;                  /* more came than is swallowed: the gate ended the transfer */
     bool lost;  /* `keep` was asked for, but the response is too large or memory ran out */
@@ -100,6 +102,9 @@ void gate_each_line(const struct gate *gate,
 
 /* Whether anything of a final response (not 1xx) has come. */
 bool gate_has_response(const struct gate *gate);
+
+/* Whether the gate holds a response, or what has come of it, since its body has not begun. */
+bool gate_awaits_body(const struct gate *gate);
 
 /*
  * The kept response, rejected, as bytes of HTTP/1.1 that end with the connection; *LENGTH bytes for

@@ -296,7 +296,7 @@ static bool aim_backend(struct transfer *t) {
         t->detoured = false;
         return false;
     }
-    if (endpoint_of(t)->first_byte_timeout_ns)
+    if (endpoint_of(t)->first_byte_timeout_ns || endpoint_of(t)->first_body_timeout_ns)
         start_watch(t);
     if (t->in_multi)
         attempt_ask_before(t, before_sending);

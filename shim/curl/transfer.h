@@ -50,7 +50,7 @@ struct transfer {
     bool answered;             /* ... namely the response */
     bool in_multi;             /* an event loop runs it: nothing may sleep */
     bool late;                 /* the backend cools since the attempt was aimed: nothing was sent */
-    bool silent;               /* first_byte_timeout ended it */
+    bool silent;               /* first_byte_timeout or first_body_timeout ended it */
     bool stuck;                /* the request cannot be made again */
     bool detoured;             /* in a drill: the attempt at hand goes to the drill's server ... */
     const struct fault *fault; /* ... for this fault; NULL: for none, but to a mock */

@@ -25,7 +25,7 @@ static bool retries_reason(const struct endpoint *endpoint, uint32_t reason, boo
     case REASON_RESET:
         return endpoint->retry_on.reset;
     case REASON_TIMEOUT:
-        /* whoever sets first_byte_timeout wants the request to go on after it */
+        /* whoever sets a limit for the first byte wants the request to go on after it */
         return silent || endpoint->retry_on.timeout;
     default:
         return false;
@@ -61,7 +61,9 @@ enum gate_opinion verdict_opinion(const struct transfer *t, int status) {
         return GATE_INTERMEDIATE;
     if (status == 407 || (status == 401 && (o->auth || t->route.userinfo.length)))
         return GATE_INTERMEDIATE;
-    return retries_status(endpoint_of(t), status) ? GATE_LATER : GATE_ACCEPT;
+    if (retries_status(endpoint_of(t), status))
+        return GATE_LATER;
+    return endpoint_of(t)->first_body_timeout_ns && status < 300 ? GATE_AT_BODY : GATE_ACCEPT;
 }
 
 void verdict_answered(struct transfer *t) {
@@ -213,7 +215,7 @@ static enum verdict of_error(struct transfer *t, CURLcode result) {
     uint32_t reason = 0;
     if (is_bare_failure(t, result))
         return of_bare_failure(t);
-    if (!gate_has_response(&t->gate) && !is_out_of_time(t, result))
+    if ((t->silent || !gate_has_response(&t->gate)) && !is_out_of_time(t, result))
         reason = reason_of(t, result);
     transfer_log_attempt(t, 0, reason ? pool_reason_name(reason, name) : "error", result);
     if (result == CURLE_SEND_FAIL_REWIND && t->attempts > 1)
@@ -244,9 +246,18 @@ enum verdict verdict_of_attempt(struct transfer *t, CURLcode result) {
     }
 }
 
+/* How long it may take from the end of the request to what is awaited now; 0: any time. */
+static uint64_t limit_of_silence(const struct transfer *t) {
+    uint64_t byte = endpoint_of(t)->first_byte_timeout_ns,
+             body = endpoint_of(t)->first_body_timeout_ns;
+    if (gate_has_response(&t->gate))
+        return gate_awaits_body(&t->gate) ? body : 0;
+    return byte && (!body || byte < body) ? byte : body;
+}
+
 bool verdict_is_silent(struct transfer *t, curl_off_t up_total, curl_off_t up, uint64_t now) {
-    uint64_t limit = endpoint_of(t)->first_byte_timeout_ns;
-    if (!limit || gate_has_response(&t->gate))
+    uint64_t limit = limit_of_silence(t);
+    if (!limit)
         return false;
     if (up != t->uploaded) {
         t->uploaded = up;

@@ -28,8 +28,9 @@ void verdict_report(struct transfer *transfer);
 enum verdict verdict_of_attempt(struct transfer *transfer, CURLcode result);
 
 /*
- * Whether the backend has been silent for first_byte_timeout at NOW, given the upload's total
- * (0: unknown) and progress in bytes; called again and again.
+ * Whether the backend has been silent for first_byte_timeout at NOW, or owes the first byte of a
+ * body for first_body_timeout, given the upload's total (0: unknown) and progress in bytes; called
+ * again and again.
  */
 bool verdict_is_silent(struct transfer *transfer, curl_off_t up_total, curl_off_t up, uint64_t now);
 

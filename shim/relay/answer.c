@@ -1,6 +1,7 @@
 #include "shim/relay/answer.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "shim/relay/fault.h"
 #include "shim/relay/head.h"
@@ -8,6 +9,16 @@
 
 /* What libmicrohttpd asks for at once, where it sends without a chunk's frame. */
 #define BLOCK 32768u
+
+/*
+ * The response ends before its end. libmicrohttpd (0.9.75) closes the connection, but sees to that
+ * only at its next event if the last bytes were sent in the same turn: so there is one, and the
+ * client is told now.
+ */
+static ssize_t break_off(const struct exchange *exchange) {
+    shutdown(exchange->client->fd, SHUT_RDWR);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
 
 /* For MHD_create_response_from_callback: the next bytes of the response. */
 static ssize_t next_bytes(void *context, uint64_t position, char *out, size_t room) {
@@ -23,7 +34,7 @@ static ssize_t next_bytes(void *context, uint64_t position, char *out, size_t ro
     }
     if (exchange->done)
         return exchange->result == CURLE_OK ? MHD_CONTENT_READER_END_OF_STREAM
-                                            : MHD_CONTENT_READER_END_WITH_ERROR;
+                                            : break_off(exchange);
     exchange->pause = PAUSE_BODY;
     MHD_suspend_connection(exchange->connection);
     return 0;

@@ -335,6 +335,65 @@ test_first_byte_timeout_leaves_a_slow_stream_alone() {
     assert_equal 0 "$(requests other)"
 }
 
+# headers FILE: a response that has begun, of which the body is FILE.body, once there is FILE.body.go
+headers() {
+    printf 'HTTP/1.1 200 OK\r\nX-Who: %s\r\nContent-Length: 9\r\n\r\n' "$1" >"$1"
+    printf 'some text' >"$1.body"
+    printf -v "URL_$1" %s "$("$CANNED" "$1:$1.body")"
+}
+
+test_first_body_timeout_goes_on() {
+    local option
+    headers ptu
+    start_mock other
+    settings ptu other -- "first_body_timeout: 300ms" "cooldown: 0s"
+    for option in -s -Z -i; do
+        assert_took 300 2000 assert_status 0 logged curl -sS "$option" -D head -o body "$LOGICAL/v1/models" -d text
+        assert_match "x-spillway-mock: other" "$(cat head)"
+        assert_no_match "X-Who" "$(cat head body)"
+        assert_match "backend=ptu attempt=1 error=timeout" "$(events attempt | head -1)"
+        rm log
+    done
+    assert_equal 3 "$(requests other)"
+}
+
+# The limit is for the body's first byte from the request's end; headers that are missing count as well.
+test_first_body_timeout_covers_the_headers() {
+    start_mock ptu --script hang
+    start_mock other
+    settings ptu other -- "first_body_timeout: 300ms" "first_byte_timeout: 20s"
+    assert_took 300 1300 assert_status 0 spill curl -sS -o /dev/null "$LOGICAL/v1/models"
+    assert_equal "1 1" "$(requests ptu) $(requests other)"
+}
+
+test_first_body_timeout_hands_the_headers_over_with_the_body() {
+    headers ptu
+    start_mock other
+    settings ptu other -- "first_body_timeout: 20s"
+    spill curl -sSN -D head -o body "$LOGICAL/v1/models" 2>err &
+    sleep 0.3 # nothing can be awaited: nothing is to come
+    assert_equal "" "$(cat head)" "headers before the body"
+    touch ptu.body.go
+    wait "$!" || fail "$(cat err)"
+    assert_match "X-Who: ptu" "$(cat head)"
+    assert_equal "some text" "$(cat body)"
+    assert_equal 0 "$(requests other)"
+}
+
+test_first_body_timeout_changes_no_response() {
+    start_twins --script '200,204,404,slow,cut,503:retry-after=0,200'
+    start_mock other
+    settings behind other -- "first_body_timeout: 20s" "retry_on: []"
+    assert_as_straight -i @/models
+    assert_as_straight -i @/models
+    assert_as_straight -i @/models
+    assert_as_straight -i @/models
+    assert_as_straight -i @/models
+    assert_as_straight -i @/models
+    assert_as_straight -I @/models
+    assert_equal 0 "$(requests other)"
+}
+
 test_max_time_ends_a_hanging_request_with_28() {
     start_mock ptu --script hang
     start_mock other

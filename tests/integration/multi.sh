@@ -344,6 +344,23 @@ test_first_byte_timeout_socket_action() {
     silent_backend epoll
 }
 
+silent_body() { # LOOP
+    response begun "HTTP/1.1 200 OK" "Content-Length: 1000"
+    URL_first=$("$PROGRAMS/canned" begun:never) || fail "canned does not start"
+    start_mock second
+    settings_with "$URL_first" "$URL_second" "first_body_timeout: 500ms"
+    assert_status 0 client multi_fetch "$1" 1 "$CHAT" limit=4
+    assert_equal "0 200 1 1" "$(ends) $(field bodies)"
+}
+
+test_first_body_timeout_perform() {
+    silent_body perform
+}
+
+test_first_body_timeout_socket_action() {
+    silent_body epoll
+}
+
 test_rejected_body_of_50_megabytes() {
     response large "HTTP/1.1 429 Too Many Requests" "Retry-After: 0" "Content-Length: 52428800"
     truncate -s +50M large

@@ -226,6 +226,20 @@ test_cut_stream_is_an_error() {
     kill -0 "$RELAY_PID"
 }
 
+# The end comes together with the last bytes: the client must not be left waiting.
+test_stream_cut_in_a_chunk_ends_at_once() {
+    local chunk try
+    printf -v chunk '%065d' 0 # 41 in hex
+    printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n41\r\n%s\r\n41\r\n000' "$chunk" >broken
+    URL_first=$("$ROOT/build/programs/canned" --close broken) || fail "canned does not start"
+    one_backend
+    start_relay
+    for try in 1 2 3 4 5; do
+        assert_status 18 ask --max-time 5 "$LOGICAL/v1/models"
+        assert_equal 68 "$(wc -c <"$T/out")" "bytes, try $try"
+    done
+}
+
 test_large_bodies() {
     start_mock first --script '429:retry-after=60' --save-bodies "$T"
     start_mock second --save-bodies "$T"

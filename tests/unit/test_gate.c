@@ -68,6 +68,8 @@ static enum gate_opinion opinion(void *context, int status) {
     const struct bench *bench = context;
     if (status < 200 || (bench->follows && (status == 302 || status == 401 || status == 407)))
         return GATE_INTERMEDIATE;
+    if (status == 206)
+        return GATE_AT_BODY;
     return status == 429 || status >= 500 ? GATE_LATER : GATE_ACCEPT;
 }
 
@@ -154,6 +156,8 @@ static bool transfer(struct bench *bench, const char *script) {
 #define EARLY   "HTTP/1.1 100 Continue\n\n"
 #define MOVED   "HTTP/1.1 302 Found\nL: /\n\n"
 #define SAW_200 "HHTTP/1.1 200 OK|HA: b|H|"
+#define PART    "HTTP/1.1 206 Part\nA: b\n\n" /* held until its body begins */
+#define SAW_206 "HHTTP/1.1 206 Part|HA: b|H|"
 
 static const struct script {
     const char *lines;
@@ -192,6 +196,15 @@ static const struct script {
      "BHTTP/1.1 429 Too Many|HHTTP/1.1 429 Too Many|BR: 1|HR: 1|B|H|Bx|", GATE_PASSED},
     {ROUND ">HTTP/ is no header\n", true, false, true,
      "BHTTP/1.1 401 Unauthorized|HHTTP/1.1 401 Unauthorized|BW: x|HW: x|B|H|BHTTP/ is no header|",
+     GATE_PASSED},
+    {PART ">1\n>2\n", false, false, false, SAW_206 "B1|B2|", GATE_PASSED},
+    {PART, false, false, false, SAW_206, GATE_PASSED},
+    {EARLY PART ">x\n", false, false, false, "HHTTP/1.1 100 Continue|H|" SAW_206 "Bx|",
+     GATE_PASSED},
+    {ROUND PART ">x\n", true, false, false, "HHTTP/1.1 401 Unauthorized|HW: x|H|" SAW_206 "Bx|",
+     GATE_PASSED},
+    {PART ">x\nT: trailer\n\n", false, false, false, SAW_206 "Bx|HT: trailer|H|", GATE_PASSED},
+    {PART ">x\n", false, false, true, "BHTTP/1.1 206 Part|HHTTP/1.1 206 Part|BA: b|HA: b|B|H|Bx|",
      GATE_PASSED},
     {"HTTP/1.1\nA: b\n\n", false, false, false, "HHTTP/1.1|HA: b|H|", GATE_PASSED},
     {"HTTP/1.1 abc\n\n", false, false, false, "HHTTP/1.1 abc|H|", GATE_PASSED},
@@ -499,4 +512,21 @@ Test(gate, keeps_answers_up_to_a_limit) {
             free(answer);
             gate_clear(&bench.gate);
         }
+}
+
+Test(gate, holds_a_response_until_its_body_begins) {
+    struct bench bench = {.follows = true};
+    start(&bench);
+    cr_expect_not(gate_awaits_body(&bench.gate), "nothing has come");
+    cr_assert(feed(&bench, EARLY));
+    cr_expect_not(gate_awaits_body(&bench.gate), "a 1xx is no response");
+    cr_assert(feed(&bench, ROUND));
+    cr_expect_not(gate_awaits_body(&bench.gate), "another one may follow by itself");
+    cr_assert(feed(&bench, PART));
+    cr_expect(gate_awaits_body(&bench.gate));
+    cr_expect_str_eq(bench.seen, "");
+    cr_assert(feed(&bench, ">x\n"));
+    cr_expect_not(gate_awaits_body(&bench.gate));
+    cr_expect_eq(bench.judged, 206);
+    gate_clear(&bench.gate);
 }

@@ -16,6 +16,7 @@
 
 #define FIXTURES "tests/fixtures/settings/"
 #define EXAMPLES "config/examples/"
+#define DRILLS   "config/drills/"
 #define MANUAL   "config/man/spillway.yaml.5"
 #define SECOND   UINT64_C(1000000000)
 
@@ -105,6 +106,16 @@ Test(settings, examples_load) {
     cr_expect_geq(each_file(EXAMPLES, loads), 5);
 }
 
+static void loads_with_faults(const char *path) {
+    struct settings *settings = loaded_file(path);
+    cr_expect_gt(settings->fault_count, 0, "%s has no faults", path);
+    settings_free(settings);
+}
+
+Test(settings, drills_load) {
+    cr_expect_geq(each_file(DRILLS, loads_with_faults), 8);
+}
+
 Test(settings, defaults) {
     struct settings *settings = loaded_file(FIXTURES "good/minimal.yaml");
     cr_expect_str_eq(settings->file, FIXTURES "good/minimal.yaml");
@@ -126,6 +137,7 @@ Test(settings, defaults) {
     cr_expect_eq(endpoint->max_wait_ns, 60 * SECOND);
     cr_expect_eq(endpoint->connect_timeout_ns, 5 * SECOND);
     cr_expect_eq(endpoint->first_byte_timeout_ns, 0);
+    cr_expect_eq(endpoint->first_body_timeout_ns, 0);
     cr_expect_eq(endpoint->replay_limit, 8 << 20);
     cr_expect_eq(endpoint->sockets, SOCKETS_RELAY);
     char outcomes[200];
@@ -167,6 +179,7 @@ Test(settings, every_endpoint_key_arrives) {
     cr_expect_eq(endpoint->max_wait_ns, SECOND / 4);
     cr_expect_eq(endpoint->connect_timeout_ns, 0);
     cr_expect_eq(endpoint->first_byte_timeout_ns, 30 * SECOND);
+    cr_expect_eq(endpoint->first_body_timeout_ns, 40 * SECOND);
     cr_expect_eq(endpoint->replay_limit, 512 << 10);
     cr_expect_eq(endpoint->sockets, SOCKETS_ADDRESS);
     char outcomes[200];
