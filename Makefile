@@ -39,6 +39,7 @@ endif
 CORE     := $(wildcard config/*.c shim/*.c shim/fault/*.c shim/pool/*.c shim/request/*.c)
 CURL     := $(wildcard shim/curl/*.c)
 RELAY    := $(wildcard shim/relay/*.c)
+SOCKET   := $(wildcard shim/socket/*.c)
 COMMAND  := $(wildcard shim/command/*.c)
 UNIT     := $(wildcard tests/unit/*.c)
 PROGRAMS := $(wildcard tests/programs/*.c)
@@ -53,16 +54,17 @@ $(OUT)/obj/%.o: %.c
 # libc is all that a preloaded object may bring along; libyaml's code comes in from its archive.
 # Every program that is started pays for the loading: symbols are bound when they are first used,
 # and code and constants share a segment.
-$(OUT)/libspillway.so: $(call object,$(CORE) $(CURL)) shim/libspillway.map
+$(OUT)/libspillway.so: $(call object,$(CORE) $(CURL) $(SOCKET)) shim/libspillway.map
 	$(CC) -shared $(LINK) $(LDFLAGS) -Wl,-z,defs -Wl,-z,lazy -Wl,-z,noseparate-code -Wl,--as-needed -Wl,--exclude-libs,ALL \
-	  -Wl,--version-script=shim/libspillway.map -o $@ $(call object,$(CORE) $(CURL)) -l:libyaml.a
+	  -Wl,--version-script=shim/libspillway.map -o $@ $(call object,$(CORE) $(CURL) $(SOCKET)) -l:libyaml.a
 
 $(OUT)/spillway: $(call object,$(CORE) $(RELAY) $(COMMAND))
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lgnutls -lcurl -lnettle -lncurses -ltinfo -lm
 
 # What the hooks call is tested in the runner; the hooks themselves only in programs that it starts.
-HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/mime.c shim/curl/dlopen.c)
-$(OUT)/unit-tests: $(call object,$(UNIT) $(CORE) $(RELAY)) $(filter-out $(HOOKS),$(call object,$(CURL))) \
+HOOKS    := $(call object,shim/curl/easy.c shim/curl/multi.c shim/curl/mime.c shim/curl/dlopen.c \
+                         shim/socket/resolve.c shim/socket/connect.c)
+$(OUT)/unit-tests: $(call object,$(UNIT) $(CORE) $(RELAY)) $(filter-out $(HOOKS),$(call object,$(CURL) $(SOCKET))) \
                    $(filter-out $(OUT)/obj/shim/command/main.o,$(call object,$(COMMAND)))
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ -l:libyaml.a -lmicrohttpd -lgnutls -lcurl -lnettle -lncurses -ltinfo -lcriterion -lm
 

@@ -25,9 +25,10 @@ static struct {
     const char *name;
     const char *value;
 } environment[] = {
-    {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},  {"SPILLWAY_LOG", NULL},
-    {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL}, {"SPILLWAY_KEYS", NULL},
-    {"SPILLWAY_RELAY", NULL},    {"SPILLWAY_DRILL", NULL},     {"SPILLWAY_FAULTS", NULL},
+    {"SPILLWAY_CONFIG", NULL},   {"SPILLWAY_SETTINGS", NULL},   {"SPILLWAY_LOG", NULL},
+    {"SPILLWAY_LOG_FILE", NULL}, {"SPILLWAY_STATE_DIR", NULL},  {"SPILLWAY_KEYS", NULL},
+    {"SPILLWAY_RELAY", NULL},    {"SPILLWAY_DRILL", NULL},      {"SPILLWAY_FAULTS", NULL},
+    {"SPILLWAY_SOCKETS", NULL},  {"SPILLWAY_RELAY_PORT", NULL},
 };
 #define ENVIRONMENT_SIZE (sizeof environment / sizeof environment[0])
 
@@ -73,7 +74,9 @@ static const char *keep(const char *value) {
     return memcpy(room + used - size, value, size);
 }
 
-__attribute__((constructor)) static void copy_environment(void) {
+/* Before our other constructors, which read the copy; 101 is the first that is not the compiler's.
+ */
+__attribute__((constructor(101))) static void copy_environment(void) {
     int saved = errno;
     for (size_t i = 0; i < ENVIRONMENT_SIZE; i++) {
         const char *value = secure_getenv(environment[i].name);

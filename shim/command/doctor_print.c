@@ -19,29 +19,29 @@ enum outcome {
     OUTCOME_OUTSIDE, /* no preload can work */
 };
 
+/* What holds for requests that no libcurl makes. */
+#define BY_SOCKETS                                                                                 \
+    "Other requests to endpoints' http:// URLs go through the relay (not with sockets: off); "     \
+    "https:// ones go where they went before, unless the settings say relay: {tls: on}. "          \
+    "Programs that it starts are reached or not on their own."
+
 static const struct {
     const char *verdict, *expect;
 } outcomes[] = {
     [OUTCOME_REACHED] = {"reached",
                          "Its requests to configured endpoints are spread over their backends."},
     [OUTCOME_MODULES] = {"reached in some modules",
-                         "Requests by those modules are spread over the backends; others go where "
-                         "they went before."},
+                         "Requests by those modules are spread over the backends. " BY_SOCKETS},
     [OUTCOME_STARTED] = {"reached in what it starts",
                          "Each program that it starts is reached or not on its own: ask about that "
                          "program, curl say."},
-    [OUTCOME_MISSED_MODULES] = {"not reached",
-                                "Its requests go where they went before; programs that it starts "
-                                "are reached or not on their own."},
-    [OUTCOME_BUILT_IN] =
-        {"not reached", "Its calls to that libcurl can't be seen: its requests go where they went "
-                        "before."},
-    [OUTCOME_LATE] = {"not reached, as far as its file tells",
-                      "If it fetches libcurl's functions by dlsym, its requests go where they went "
-                      "before."},
-    [OUTCOME_NONE] = {"not reached",
-                      "Its own requests go where they went before; programs that it starts are "
-                      "reached or not on their own."},
+    [OUTCOME_MISSED_MODULES] = {"reached through the relay", BY_SOCKETS},
+    [OUTCOME_BUILT_IN] = {"reached through the relay",
+                          "Its calls to that libcurl can't be seen. " BY_SOCKETS},
+    [OUTCOME_LATE] = {"reached through the relay, as far as its file tells",
+                      "If it fetches libcurl's functions by dlsym, its calls can't be "
+                      "seen. " BY_SOCKETS},
+    [OUTCOME_NONE] = {"reached through the relay", BY_SOCKETS},
     [OUTCOME_ASAN] = {"refuses preloads",
                       "It ends at its start, unless ASAN_OPTIONS has verify_asan_link_order=0 or "
                       "it is linked with -static-libasan."},
@@ -180,7 +180,9 @@ void doctor_print(const struct diagnosis *diagnosis, FILE *out) {
         return;
     }
     put(out, "verdict", "not reached");
-    put(out, "expect", "It is %s: it runs as it is, and its requests go where they went before%s",
+    put(out, "expect",
+        "It is %s: it runs as it is, and its requests go where they went before%s 'spillway relay "
+        "--listen' serves it as its base URL.",
         reach_describe(diagnosis->reach),
         reach_tolerates_preload(diagnosis->reach)
             ? "."

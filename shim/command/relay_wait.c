@@ -152,6 +152,11 @@ static unsigned find_or_take(struct waiting *waiting, int argc, char **argv) {
     return place.port;
 }
 
+static void say_none(const char *path) {
+    fprintf(stderr, "spillway: there is no relay for programs without libcurl: %s%s%s\n", path,
+            *path ? ": " : "", strerror(errno));
+}
+
 static unsigned arrange(const struct settings *settings, int argc, char **argv) {
     struct waiting *waiting = calloc(1, sizeof *waiting);
     unsigned port = 0;
@@ -160,9 +165,9 @@ static unsigned arrange(const struct settings *settings, int argc, char **argv) 
     /* first: who would leave the place now sees that it is needed */
     if (waiting && relay_place(settings, waiting->path) && place_join(waiting->path))
         port = find_or_take(waiting, argc, argv);
-    int error = errno;
+    if (!port)
+        say_none(waiting ? waiting->path : "");
     free(waiting);
-    errno = error;
     return port;
 }
 
@@ -176,9 +181,6 @@ bool relay_arrange(const char *command, const struct settings *settings, int arg
     if (!relay_is_wanted(settings))
         return export_port(command, 0) && prepare_variable(command, "SPILLWAY_SOCKETS", NULL);
     unsigned port = arrange(settings, argc, argv);
-    if (!port)
-        fprintf(stderr, "spillway: there is no relay for programs without libcurl: %s\n",
-                strerror(errno));
     char *sockets = relay_sockets(settings);
     bool good = export_port(command, port) &&
                 prepare_variable(command, "SPILLWAY_SOCKETS", sockets && *sockets ? sockets : NULL);

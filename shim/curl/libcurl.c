@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "shim/curl/version.h"
+#include "shim/exempt.h"
 
 /* Written under the lock. */
 struct libcurl_known *_Atomic libcurl_known;
@@ -297,6 +298,8 @@ const struct libcurl *libcurl_of(const void *return_address, bool *inner) {
     if (!curl) {
         curl = look_up_cached(return_address);
         *inner = libcurl_inner(return_address) != NULL; /* the first call may be such a one */
+        if (curl && !*inner) /* a program's own: what this libcurl connects to is seen to here */
+            exempt_add(curl->start, curl->size);
     }
     return curl;
 }

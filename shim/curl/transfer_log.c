@@ -12,7 +12,7 @@ static const char *backend_name(const struct transfer *t) {
 }
 
 /* Numbers are given to those transfers alone of which something is told. */
-static void add_transfer(struct log_line *line, struct transfer *t) {
+static void add_number(struct log_line *line, struct transfer *t) {
     static _Atomic uint64_t last;
     char text[48];
     if (!line->wanted)
@@ -21,21 +21,31 @@ static void add_transfer(struct log_line *line, struct transfer *t) {
         t->number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
     snprintf(text, sizeof text, "%ld-%llu", (long)getpid(), (unsigned long long)t->number);
     log_text(line, "transfer", text);
-    log_text(line, "endpoint", pool_endpoint(t->live->pool)->name);
 }
 
 static void begin(struct log_line *line, enum log_level level, const char *event,
-                  struct transfer *t) {
+                  const struct transfer *t) {
     log_begin(line, level, event);
-    add_transfer(line, t);
+    log_text(line, "endpoint", pool_endpoint(t->live->pool)->name);
+}
+
+static void end(struct log_line *line, struct transfer *t) {
+    add_number(line, t);
+    log_end(line);
+}
+
+/* Ends a line with the path, the last of all: it may be so long that what follows is cut. Without
+ * the query, which may hold a secret. */
+static void end_with_path(struct log_line *line, struct transfer *t) {
+    add_number(line, t);
+    log_slice(line, "path", t->route.below.text, t->route.below.length);
+    log_end(line);
 }
 
 void transfer_log_intercepted(struct transfer *t) {
     struct log_line line;
     begin(&line, LOG_INFO, "intercepted", t);
-    /* the query may hold a secret */
-    log_slice(&line, "path", t->route.below.text, t->route.below.length);
-    log_end(&line);
+    end_with_path(&line, t);
 }
 
 static void add_fault(struct log_line *line, const struct transfer *t) {
@@ -60,7 +70,7 @@ void transfer_log_attempt(struct transfer *t, int status, const char *error, CUR
         log_number(&line, "curl", result);
     add_fault(&line, t);
     log_milliseconds(&line, "ms", ledger_now() - t->attempt_started);
-    log_end(&line);
+    end(&line, t);
 }
 
 void transfer_log_cooldown(struct transfer *t, const char *reason, uint64_t ns) {
@@ -69,14 +79,14 @@ void transfer_log_cooldown(struct transfer *t, const char *reason, uint64_t ns) 
     log_text(&line, "backend", backend_name(t));
     log_text(&line, "reason", reason);
     log_seconds(&line, "seconds", ns);
-    log_end(&line);
+    end(&line, t);
 }
 
 void transfer_log_recovered(struct transfer *t) {
     struct log_line line;
     begin(&line, LOG_WARN, "recovered", t);
     log_text(&line, "backend", backend_name(t));
-    log_end(&line);
+    end(&line, t);
 }
 
 void transfer_log_skipped(struct transfer *t) {
@@ -84,15 +94,13 @@ void transfer_log_skipped(struct transfer *t) {
     begin(&line, LOG_WARN, "skipped", t);
     log_text(&line, "backend", backend_name(t));
     log_text(&line, "reason", translate_reason(t, t->backend));
-    log_slice(&line, "path", t->route.below.text, t->route.below.length);
-    log_end(&line);
+    end_with_path(&line, t);
 }
 
 void transfer_log_refused(struct transfer *t) {
     struct log_line line;
     begin(&line, LOG_WARN, "refused", t);
-    log_slice(&line, "path", t->route.below.text, t->route.below.length);
-    log_end(&line);
+    end_with_path(&line, t);
 }
 
 void transfer_log_exhausted(struct transfer *t) {
@@ -100,14 +108,14 @@ void transfer_log_exhausted(struct transfer *t) {
     begin(&line, LOG_WARN, "exhausted", t);
     log_number(&line, "attempts", t->attempts);
     log_seconds(&line, "seconds", pool_soonest(t->live->pool, t->unfit, ledger_now()));
-    log_end(&line);
+    end(&line, t);
 }
 
 void transfer_log_waiting(struct transfer *t) {
     struct log_line line;
     begin(&line, LOG_INFO, "waiting", t);
     log_seconds(&line, "seconds", t->wait_ns);
-    log_end(&line);
+    end(&line, t);
 }
 
 /* When the response that the program got began, in ns after the transfer did; 0: there is none. */
@@ -137,5 +145,5 @@ void transfer_log_finished(struct transfer *t) {
         log_milliseconds(&line, "first_ms", first);
     if (status)
         log_number(&line, "bytes", bytes);
-    log_end(&line);
+    end(&line, t);
 }

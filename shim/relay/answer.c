@@ -104,8 +104,27 @@ static enum MHD_Result queue_fault(const struct exchange *exchange) {
     return queue(exchange, exchange->fault, response);
 }
 
+/* For the status line and what libmicrohttpd adds. */
+#define HEAD_MORE 512u
+
+/* Whether the fields of the response have room beside those of the request: libmicrohttpd, which
+ * has about 64 bytes for each of these, would end the connection without a word. */
+static bool fits(const struct exchange *exchange) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    int count = MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, NULL, NULL);
+    size_t request = (info ? info->header_size : 0) + 64u * (size_t)(count > 0 ? count : 0);
+    /* two bytes are added to each field here, and four there */
+    size_t response = exchange->head.fields.length + 2 * exchange->head.count;
+    return request + response + HEAD_MORE <= LISTENER_MEMORY;
+}
+
 enum MHD_Result answer_queue(struct exchange *exchange) {
-    exchange->answered = true;
+    if (!exchange->fault && !fits(exchange)) {
+        upstream_cancel(exchange);
+        exchange->done = true;
+        exchange_fail(exchange, 502, "The fields of the response are too large.");
+    }
     if (exchange->fault)
         return queue_fault(exchange);
     struct MHD_Response *response = make_response(exchange);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define FIRST_CAPACITY 4096u
-#define KEPT_CAPACITY  65536u
+#define KEPT_CAPACITY  16384u
 
 static void compact(struct buffer *buffer) {
     if (buffer->start && buffer->length)

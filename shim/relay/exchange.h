@@ -35,6 +35,7 @@ struct exchange;
 struct client {
     struct source source; /* told when the client hangs up */
     struct listener *listener;
+    struct MHD_Connection *connection;
     struct exchange *exchange; /* that runs, or NULL */
     int fd;
     bool gone; /* it has hung up */
@@ -54,6 +55,7 @@ enum pause {
 /* The head of a response: its fields one after the other, name and value each with a NUL. */
 struct head {
     struct buffer fields;
+    size_t count; /* of fields */
     unsigned status;
     long long length; /* of the body; -1: not known */
     bool chunked;
@@ -102,7 +104,6 @@ struct exchange {
     /* the response */
     struct head head;
     struct buffer download;
-    bool answered;  /* the response is libmicrohttpd's now */
     unsigned fault; /* not 0: what is answered instead, with `message` */
     char message[400];
 };

@@ -6,6 +6,7 @@
 
 static void restart(struct head *head, struct slice line) {
     buffer_clear(&head->fields);
+    head->count = 0;
     head->length = head->retry_ms = -1;
     head->chunked = false;
     head->status = 0;
@@ -43,6 +44,7 @@ bool head_take(struct head *head, struct slice line) {
         head->chunked = true;
     else if (headers_is(name, "retry-after-ms"))
         head->retry_ms = headers_length(value);
+    head->count++;
     return keep(head, name, value);
 }
 

@@ -13,25 +13,37 @@
 #include "shim/relay/request.h"
 #include "shim/relay/tls.h"
 
-/* Memory of a connection: the fields of its request and of its response have to fit in together,
- * else it is answered with 431, or ends. */
-#define CONNECTION_MEMORY (32u * 1024)
-
 /* A connection that waits for its next request is closed after this time, in seconds. Clients that
  * keep one think of shorter times, so that none is closed just when it is used again. */
 #define CONNECTION_IDLE 600u
 
 /* --- connections --------------------------------------------------------------------------- */
 
+/*
+ * libmicrohttpd takes a short read for the last of what is there (0.9.75, in its edge-triggered
+ * epoll), and so misses the end of a connection that came together with its last bytes: it would
+ * wait for the rest of the request. What was suspended is read again. It may be called here, though
+ * only from callbacks according to its manual: no other thread is in there, and libmicrohttpd is
+ * not either.
+ */
+static void make_it_read(const struct client *client) {
+    MHD_suspend_connection(client->connection);
+    MHD_resume_connection(client->connection);
+    client->listener->busy = true;
+}
+
 /* The client has hung up, or sends no more: nobody waits for the response. */
 static void on_hang_up(struct source *source, uint32_t events) {
     struct client *client = (struct client *)source; /* its first member */
+    struct exchange *exchange = client->exchange;
     (void)events;
     client->gone = true;
-    if (!client->exchange)
-        return;
-    upstream_cancel(client->exchange);
-    exchange_touch(client->exchange);
+    if (exchange) {
+        upstream_cancel(exchange);
+        exchange_touch(exchange);
+    }
+    if (!exchange || exchange->pause == PAUSE_NONE)
+        make_it_read(client);
 }
 
 /* libmicrohttpd looks at a connection only while it is not suspended, and then reads; this looks
@@ -55,6 +67,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     client->source.ready = on_hang_up;
     client->listener = listener;
     client->fd = info->connect_fd;
+    client->connection = connection;
     loop_watch(&listener->relay->loop, client->fd, EPOLLRDHUP | EPOLLET, &client->source);
     *record = client;
 }
@@ -101,7 +114,7 @@ static struct MHD_Daemon *start(struct listener *listener, int fd) {
     return MHD_start_daemon(flags, 0, may_connect, listener, request_handle, listener,
                             MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_CONNECTION_LIMIT, listener->options.connections,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LISTENER_MEMORY,
                             MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE,
                             MHD_OPTION_STRICT_FOR_CLIENT, 1,
                             MHD_OPTION_URI_LOG_CALLBACK, request_begin, listener,

@@ -15,6 +15,10 @@
 
 struct relay;
 
+/* Memory of a connection: the fields of its request and those of its response have to fit in
+ * together, else libmicrohttpd answers 431, or ends it. */
+#define LISTENER_MEMORY (32u * 1024)
+
 struct listener_options {
     bool https;           /* it speaks TLS, for https URLs: tls_open comes first */
     bool by_path;         /* their path chooses the endpoint, not Host */

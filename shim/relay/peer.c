@@ -79,37 +79,45 @@ static bool says_own(const struct inet_diag_msg *message, const struct question 
            message->id.idiag_dport == question->body.id.idiag_dport;
 }
 
-bool peer_is_own(int diag, const struct sockaddr *peer, const struct sockaddr *own) {
-    static uint32_t number;
-    struct question question;
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+/* Whether HEAD, LENGTH bytes of it, is the kernel's answer to QUESTION, and not to one before. */
+static bool is_answer(const struct nlmsghdr *head, ssize_t length, const struct sockaddr_nl *from,
+                      const struct question *question) {
+    return length >= (ssize_t)sizeof *head && from->nl_pid == 0 &&
+           head->nlmsg_seq == question->head.nlmsg_seq;
+}
+
+/* The kernel answers in the call that asks: what is not there afterwards does not come. */
+static bool receive(int diag, const struct question *question, struct inet_diag_msg *message) {
     _Alignas(struct nlmsghdr) char text[1024];
-    if (!make_question(&question, peer, own))
-        return false;
-    question.head.nlmsg_seq = ++number;
-    if (sendto(diag, &question, sizeof question, 0, (struct sockaddr *)&kernel, sizeof kernel) !=
-        (ssize_t)sizeof question)
-        return false;
+    const struct nlmsghdr *head = (const struct nlmsghdr *)text;
     for (;;) {
         struct sockaddr_nl from = {0};
         socklen_t from_length = sizeof from;
-        /* the kernel answers in the call above: what is not there now does not come */
         ssize_t length =
             recvfrom(diag, text, sizeof text, MSG_DONTWAIT, (struct sockaddr *)&from, &from_length);
-        if (length < 0 && errno == EINTR)
-            continue;
-        const struct nlmsghdr *head = (const struct nlmsghdr *)text;
-        if (length < (ssize_t)sizeof *head)
+        if (length < 0 && errno != EINTR)
             return false;
-        if (from.nl_pid != 0 || head->nlmsg_seq != number)
+        if (!is_answer(head, length, &from, question))
             continue;
-        struct inet_diag_msg message;
         if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-            length < (ssize_t)(NLMSG_HDRLEN + sizeof message))
-            return false;
-        memcpy(&message, text + NLMSG_HDRLEN, sizeof message);
-        return says_own(&message, &question);
+            length < (ssize_t)(NLMSG_HDRLEN + sizeof *message))
+            return false; /* there is no such socket */
+        memcpy(message, text + NLMSG_HDRLEN, sizeof *message);
+        return true;
     }
+}
+
+bool peer_is_own(int diag, const struct sockaddr *peer, const struct sockaddr *own) {
+    static uint32_t number;
+    struct question question;
+    struct inet_diag_msg message;
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    if (!make_question(&question, peer, own))
+        return false;
+    question.head.nlmsg_seq = ++number;
+    return sendto(diag, &question, sizeof question, 0, (struct sockaddr *)&kernel, sizeof kernel) ==
+               (ssize_t)sizeof question &&
+           receive(diag, &question, &message) && says_own(&message, &question);
 }
 
 uint16_t peer_port(const struct sockaddr *address) {

@@ -243,16 +243,14 @@ static int run(struct service *service) {
 }
 
 int serve(const struct serve_options *options) {
+    if (!runtime_load())
+        return fail("no settings");
     struct service *service = calloc(1, sizeof *service);
     if (!service)
         return fail("cannot start");
     service->options = options;
     service->claim = options->claim;
     service->signals = -1;
-    if (!runtime_load()) {
-        free(service);
-        return fail("no settings");
-    }
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int status = run(service);
     curl_global_cleanup();

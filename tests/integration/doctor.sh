@@ -53,7 +53,7 @@ test_git_over_http_needs_it_in_a_program_of_its_own() {
     remote=$(git --exec-path)/git-remote-http
     [ -x "$remote" ] || skip "no git-remote-http here"
     diagnose git "$remote"
-    assert_equal $'not reached\nreached' "$(told verdict)"
+    assert_equal $'reached through the relay\nreached' "$(told verdict)"
     assert_match '^libcurl-gnutls|^libcurl\.so' "$(told libcurl | tail -n 1)"
 }
 
@@ -94,7 +94,7 @@ test_a_libcurl_linked_into_the_program() {
         -no-pie -l:libcurl.a -Wl,--unresolved-symbols=ignore-all
     diagnose ./inside
     assert_match '^seems to be linked into it' "$(told libcurl)"
-    assert_equal "not reached" "$(told verdict)"
+    assert_equal "reached through the relay" "$(told verdict)"
 }
 
 test_php() {
@@ -186,7 +186,7 @@ test_what_is_no_program() {
         assert_equal 1 "$(wc -l <err)" "lines on $each"
     done
     assert_status 1 "$SPILLWAY" doctor curl ./absent true
-    assert_equal $'reached\nnot reached' "$(told verdict)" "the others are judged"
+    assert_equal $'reached\nreached through the relay' "$(told verdict)" "the others are judged"
 }
 
 test_the_program_is_never_run() {

@@ -36,7 +36,7 @@ settings() {
 
 # The event's lines of the log, without time, level, pid and endpoint.
 events() {
-    grep -E " event=($1) " log | sed -E 's/.* event=/event=/; s/ (transfer|endpoint)=[^ ]*//g; s/ ms=.*//'
+    grep -E " event=($1) " log | sed -E 's/.* event=/event=/; s/ (endpoint|transfer)=[^ ]*//g; s/ ms=.*//'
 }
 
 milliseconds() {

@@ -73,7 +73,7 @@ test_each_fault_is_libcurl_s_true_error() {
     local fault exit status error
     two_backends "    retry_on: []"
     while IFS='|' read -r fault exit status error; do
-        assert_status "$exit" drill "first: $fault" curl -sS -m 2 -o body -D head -w '%{http_code}' \
+        assert_status "$exit" drill "first: $fault" curl -sS -m 2 -o body -D headers -w '%{http_code}' \
             "$LOGICAL/v1/chat/completions" -d '{"model": "gpt-4"}'
         assert_equal "$status" "$(cat out)" "status, $fault"
         assert_match "$error" "$(cat err)" "message of curl, $fault"
@@ -108,10 +108,10 @@ test_what_is_retried_is_answered_by_another() {
     two_backends "    retry_on: [429, 5xx, connect, reset, timeout]
     first_byte_timeout: 300ms"
     while IFS='|' read -r fault error; do
-        assert_status 0 drill "first: $fault" curl -sS -o body -D head -w '%{http_code}' \
+        assert_status 0 drill "first: $fault" curl -sS -o body -D headers -w '%{http_code}' \
             "$LOGICAL/v1/chat/completions" -d '{"model": "gpt-4"}'
         assert_equal 200 "$(cat out)" "$fault"
-        assert_equal 1 "$(grep -ac ^HTTP head)" "status lines, $fault"
+        assert_equal 1 "$(grep -ac ^HTTP headers)" "status lines, $fault"
         assert_match '^second' "$(jq -r '.choices[0].message.content' body)" "$fault"
         assert_equal "$error" "$(logged attempt 1 status)$(logged attempt 1 error)" "$fault"
         assert_equal "first $error" "$(logged cooldown 1 backend) $(logged cooldown 1 reason)" "$fault"
@@ -132,14 +132,14 @@ END
 
 test_headers_and_bodies_are_the_provider_s() {
     two_backends "    retry_on: []"
-    drill 'first: 429 retry-after=7' curl -sS -o body -D head "$LOGICAL/v1/chat/completions" -d '{"model": "gpt-4"}'
-    assert_match 'retry-after: 7' "$(tr -d '\r' <head)"
+    drill 'first: 429 retry-after=7' curl -sS -o body -D headers "$LOGICAL/v1/chat/completions" -d '{"model": "gpt-4"}'
+    assert_match 'retry-after: 7' "$(tr -d '\r' <headers)"
     assert_equal rate_limit_exceeded "$(jq -r .error.code body)"
     assert_match 'Please try again in 7s' "$(jq -r .error.message body)"
     drill 'first: 429 quota' curl -sS -o body "$LOGICAL/v1/chat/completions" -d '{"model": "gpt-4"}'
     assert_equal insufficient_quota "$(jq -r .error.code body)"
-    drill 'first: 503 x-a="b, c" body="out of order"' curl -sS -o body -D head "$LOGICAL/v1/models"
-    assert_match 'x-a: b, c' "$(tr -d '\r' <head)"
+    drill 'first: 503 x-a="b, c" body="out of order"' curl -sS -o body -D headers "$LOGICAL/v1/models"
+    assert_match 'x-a: b, c' "$(tr -d '\r' <headers)"
     assert_equal "out of order" "$(cat body)"
     sed -i "s,url: $URL_first/v1,url: $URL_first/openai/deployments/gpt4," settings.yaml
     drill 'first: 400 content-filter' curl -sS -o body "$LOGICAL/v1/chat/completions" -d '{"model": "gpt-4"}'
@@ -172,10 +172,10 @@ test_streams_of_events() {
 # both are detours.
 second_answers() { # OPTION...
     [ "$1" != --haproxy-protocol ] || return 0 # no mock speaks that
-    assert_status 0 drill 'first: 429' curl -sS -D head -o body -w '%{http_code} %{url_effective}' "$@" \
+    assert_status 0 drill 'first: 429' curl -sS -D headers -o body -w '%{http_code} %{url_effective}' "$@" \
         "$LOGICAL/v1/files"
     assert_match "^(200|404|405) $LOGICAL/v1/files" "$(cat out)" "$*"
-    assert_match '^x-spillway-mock: second' "$(tr -d '\r' <head | grep -i ^x-spillway-mock)" "$*"
+    assert_match '^x-spillway-mock: second' "$(tr -d '\r' <headers | grep -i ^x-spillway-mock)" "$*"
     assert_equal "429 $(cut -d' ' -f1 out)" "$(logged attempt 1 status) $(logged attempt 2 status)" "$*"
 }
 
@@ -237,9 +237,9 @@ test_every_way_to_receive() {
         assert_equal 1 "$(grep -ac 'HTTP/1.1 ' out)" "status lines, $how"
         assert_match 'x-spillway-mock: second' "$(cat out)" "$how"
     done
-    assert_status 0 drill 'first: 503' curl -sSI -o head -w '%{http_code}' "$LOGICAL/v1/models"
+    assert_status 0 drill 'first: 503' curl -sSI -o headers -w '%{http_code}' "$LOGICAL/v1/models"
     assert_match '^(200|405)$' "$(cat out)" HEAD
-    assert_match second "$(grep -i x-spillway-mock head)" HEAD
+    assert_match second "$(grep -i x-spillway-mock headers)" HEAD
     assert_status 22 drill '*: 418' curl -sSf -o body "$LOGICAL/v1/models"
     assert_match 418 "$(cat err)" FAILONERROR
     assert_status 0 drill 'first: 503' curl -sSf -o body "$LOGICAL/v1/models"
@@ -365,7 +365,7 @@ test_multi() {
     two_backends "    retry_on: [429, 5xx, connect]"
     for loop in perform epoll; do
         while IFS='|' read -r fault end; do
-            drill "first: $fault" "$ROOT/build/programs/multi_fetch" $loop 8 \
+            drill "first: $fault" "$ROOT/build/programs/multi_fetch" "$loop" 8 \
                 "$LOGICAL/v1/chat/completions" timeout_ms=2000 >out 2>err || [ "$end" != "0 200 8" ] ||
                 fail "$loop, $fault: $(cat err out)"
             assert_equal "$end" "$(grep -E '^[0-9]+ [0-9]+ [0-9]+$' out)" "$loop, $fault"
@@ -410,8 +410,8 @@ test_faults_of_the_settings_are_for_drills() {
     assert_status 0 "$SPILLWAY" run -c settings.yaml -- curl -sS -o body "$LOGICAL/v1/models"
     assert_match "$notice" "$(cat err)"
     assert_equal "1 0" "$(requests first) $(requests second)"
-    printf 'faults: ["*: 429", "first: resett"]\n' >more
-    sed '/^faults/d' settings.yaml | cat - more >wrong.yaml
+    printf 'faults: ["*: 429", "first: resett"]\n' >faults
+    sed '/^faults/d' settings.yaml | cat - faults >wrong.yaml
     assert_status 1 "$SPILLWAY" check -c wrong.yaml
     assert_match "^wrong.yaml:$(wc -l <wrong.yaml):28: faults: found 'resett', .*did you mean 'reset'" "$(cat err)"
 }

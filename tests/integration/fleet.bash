@@ -13,6 +13,7 @@ settings() {
         echo "endpoints:"
         echo "  - name: llm"
         echo "    url: $LOGICAL/v1"
+        echo "    sockets: off" # or the place of a relay would lie beside the ledger
         for (( ; $# > 0; )); do
             [ "$1" != -- ] || break
             echo "    $1"

@@ -214,11 +214,11 @@ test_steps_within_the_body() {
         --script 'cut:after=20,cut:after=100000,stall:after=0,stall:after=20,trickle:interval=10ms,200'
     assert_status 18 curl -sS -o body "$URL_one/v1/models"
     assert_equal 20 "$(wc -c <body)"
-    assert_status 18 curl -sS -D head -o body "$URL_one/v1/models"
-    length=$(tr -d '\r' <head | sed -n 's/^Content-Length: //Ip')
+    assert_status 18 curl -sS -D headers -o body "$URL_one/v1/models"
+    length=$(tr -d '\r' <headers | sed -n 's/^Content-Length: //Ip')
     assert_equal $((length - 1)) "$(wc -c <body)" "never all of it"
-    assert_status 28 curl -sS -m 0.5 -D head -o none "$URL_one/v1/models"
-    assert_match '^HTTP/1.1 200' "$(head -1 head)"
+    assert_status 28 curl -sS -m 0.5 -D headers -o none "$URL_one/v1/models"
+    assert_match '^HTTP/1.1 200' "$(head -1 headers)"
     [ ! -s none ] || fail "a body: $(cat none)"
     assert_status 28 curl -sS -m 0.5 -o body "$URL_one/v1/models"
     assert_equal 20 "$(wc -c <body)"

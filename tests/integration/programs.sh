@@ -289,7 +289,7 @@ test_functions_looked_up_are_untouched() {
     assert_equal "1 1 2" "$(requests straight) $(requests ptu) $(requests behind)" "requests"
 }
 
-test_ctypes_is_untouched() {
+test_ctypes_by_its_sockets() {
     needs "/usr/bin/python3 --version" python3
     start_servers
     sed -i "s#url: $LOGICAL/v1#url: $URL_straight/v1#" settings.yaml
@@ -302,7 +302,7 @@ curl.curl_easy_setopt(easy, 10002, ctypes.c_char_p(sys.argv[1].encode()))
 print(curl.curl_easy_perform(easy))
 curl.curl_easy_cleanup(easy)' "$URL_straight/v1/models"
     assert_match '"data"' "$(cat out)"
-    assert_equal "1 0 0" "$(requests straight) $(requests ptu) $(requests behind)" "requests"
+    assert_equal "0 1 1" "$(requests straight) $(requests ptu) $(requests behind)" "requests"
 }
 
 run_tests

@@ -138,6 +138,68 @@ test_fields_of_the_response() {
     ! grep -iE '^(connection|x-hop|keep-alive)' "$T/head" || fail "fields of the connection"
 }
 
+test_responses_without_a_body() {
+    start_mock first --script '204,304:etag=x,200:interim=103,200:body='
+    one_backend
+    start_relay
+    ask -D head -o body "$LOGICAL/v1/models"
+    assert_match 'HTTP/1.1 204' "$(cat head)" head
+    assert_no_match '[Cc]ontent-[Ll]ength|ransfer-' "$(cat head)" "head of 204"
+    ask -D head -o body "$LOGICAL/v1/models"
+    assert_match 'HTTP/1.1 304' "$(cat head)" head
+    assert_match 'etag: x' "$(cat head)" head
+    ask -D head -o body "$LOGICAL/v1/models"
+    assert_equal 1 "$(grep -c HTTP/ head)" "heads with a 103 before"
+    ask -D head -o body "$LOGICAL/v1/models"
+    assert_match 'Content-Length: 0' "$(cat head)" head
+    # and the connection is good for another request after each of them
+    assert_equal 4 "$(requests first)" requests
+}
+
+# A backend that says no length, asked with HEAD.
+test_head_without_a_length() {
+    start_mock first
+    one_backend
+    start_relay
+    ask -I "$LOGICAL/v1/models" >"$T/head"
+    assert_match 'HTTP/1.1 200' "$(cat head)" head
+    exec {pipe}<>"/dev/tcp/${RELAY/:/\/}"
+    printf 'HEAD /v1/chat/completions HTTP/1.1\r\nHost: llm.test\r\nConnection: close\r\n\r\n' >&"$pipe"
+    timeout 10 cat <&"$pipe" >raw
+    assert_equal "" "$(sed '1,/^\r$/d' raw)" "what follows the head"
+}
+
+test_fields_that_are_too_large() {
+    local size
+    python3 -c '
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("X-Large", int(self.path[4:]) * "x")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.timeout = 20
+print(server.server_port, flush=True)
+for _ in range(8):
+    server.handle_request()' >port &
+    await 1 grep -c . port
+    URL_first=http://127.0.0.1:$(cat port)
+    one_backend
+    start_relay
+    for size in 20000 30000 32000 40000; do
+        ask -o body -w '%{http_code}\n' "$LOGICAL/v1/$size" -H "X: $(head -c 3000 /dev/zero | tr '\0' y)"
+    done >codes
+    assert_equal "200 502 502 502" "$(xargs <codes)" statuses
+    assert_match 'fields' "$(jq -r .error.message body)" message
+    assert_equal 200 "$(ask -o body -w '%{http_code}' "$LOGICAL/v1/100")" "the next one"
+}
+
 # Each event leaves when it comes.
 test_stream_is_not_held_up() {
     start_mock first --event-interval 300ms --tokens 4
@@ -145,7 +207,7 @@ test_stream_is_not_held_up() {
     start_relay
     ask -N -d '{"model":"m","stream":true}' "$LOGICAL/v1/chat/completions" |
         while IFS= read -r line; do
-            [[ $line == "data: {"* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
+            [[ $line == data:\ "{"* ]] && printf '%s %s\n' "$EPOCHREALTIME" "${line##*\"sent\":}"
         done | awk '{ late = $1 - $2 + 0; if (late > most) most = late } END { print NR, most }' \
         >"$T/late"
     read -r events late <"$T/late"
@@ -331,6 +393,26 @@ test_client_that_hangs_up_in_a_stream() {
     await 1 in_flight
     await 1 grep -m1 -c 'data: ' "$T/stream"
     kill $!
+    await 0 in_flight
+}
+
+# The end of a connection may come together with its last bytes, in the middle of a request.
+test_end_that_comes_with_the_last_bytes() {
+    start_mock first
+    one_backend "replay_limit: 10KiB"
+    start_relay
+    ask -o /dev/null "$LOGICAL/v1/models"
+    open_files() {
+        find "/proc/$RELAY_PID/fd" -type l | wc -l
+    }
+    local i before
+    before=$(open_files)
+    for ((i = 0; i < 150; i++)); do
+        printf 'POST /v1/x HTTP/1.1\r\nHost: llm.test\r\nContent-Length: 99999\r\n\r\nabc' \
+            >"/dev/tcp/${RELAY/:/\/}"
+        printf 'GET /v1/x HTTP/1.1\r\nHo' >"/dev/tcp/${RELAY/:/\/}"
+    done
+    await yes eval '[ "$(open_files)" -le $((before + 2)) ] && echo yes'
     await 0 in_flight
 }
 

@@ -10,6 +10,7 @@ ${1:-# all else as it is by default}
 endpoints:
   - name: llm
     url: $LOGICAL/v1
+    sockets: off # or the place of a relay would lie beside the ledger
     backends:
       - {name: first, url: $URL_first/v1, priority: 1}
       - {name: second, url: $URL_second/v1, priority: 2}
