@@ -202,7 +202,9 @@ const struct schema_key schema_keys[] = {
      .preset = "[429, 5xx, connect]",
      .meaning = "Which outcomes make a request go on at another backend: a status (100 to 599), "
                 "a class (4xx, 5xx), connect (DNS, TCP or TLS failed, or the reply was empty), "
-                "reset (the connection broke before the response), timeout.",
+                "reset (the connection broke before the response), timeout. With reset, a "
+                "connection that breaks within a response counts as a failure of the backend, "
+                "too; the program gets the error, and nothing is asked again.",
      .example = "retry_on: [408, 429, 5xx, connect, reset]"},
     {IN_ENDPOINT(on_exhausted), .name = "on_exhausted", .type = SCHEMA_WORD,
      .words = schema_exhausted, .preset = "reply",

@@ -226,6 +226,20 @@ static enum verdict of_error(struct transfer *t, CURLcode result) {
     return is_repeatable(t) ? VERDICT_NEXT : VERDICT_OVER;
 }
 
+/* Whether the connection broke within a response that the program has the beginning of. */
+static bool is_broken_off(const struct transfer *t, CURLcode result) {
+    switch ((int)result) {
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+    case CURLE_HTTP3:
+        return t->answered;
+    default:
+        return false;
+    }
+}
+
 enum verdict verdict_of_attempt(struct transfer *t, CURLcode result) {
     if (t->late && result == CURLE_ABORTED_BY_CALLBACK) {
         t->turn.attempts[t->backend]--; /* nothing was tried */
@@ -241,6 +255,10 @@ enum verdict verdict_of_attempt(struct transfer *t, CURLcode result) {
         return (result == CURLE_ABORTED_BY_CALLBACK && !t->gate.cut) || is_out_of_time(t, result)
                    ? VERDICT_OVER
                    : VERDICT_NEXT;
+    case GATE_PASSED:
+        if (is_broken_off(t, result) && endpoint_of(t)->retry_on.reset)
+            report_failure(t, REASON_RESET, 0, endpoint_of(t)->cooldown_ns);
+        return VERDICT_OVER;
     default:
         return VERDICT_OVER;
     }

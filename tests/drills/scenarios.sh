@@ -114,13 +114,13 @@ test_s07_silence_before_the_first_token() {
 # A stream of events and a whole response, cut: whoever asks sees an error, and nobody is asked twice.
 test_s08_s14_cut_in_mid_answer() {
     local program
-    endpoint -- "ptu 1" "other 2"
+    endpoint "retry_on: [429, 5xx, connect, reset]" -- "ptu 1" "other 2"
     for program in ask chat; do
         assert_status 18 drill --fault 'ptu: cut after 150' -- "$program"
         assert_equal 150 "$(wc -c <body)" "bytes that $program got"
         assert_equal "ptu" "$(backends_asked)"
-        assert_equal "failed cut 0" \
-            "$(reported '"\(.attempt_list[0] | "\(.outcome) \(.error)") \(.answered)"')"
+        assert_equal "failed cut 0 1" "$(reported '"\(.attempt_list[0] | "\(.outcome) \(.error)") " +
+            "\(.answered) \(.backends[0].cooldowns)"')"
     done
     figure "S08 curl ends with status 18 (partial file) and 150 bytes, 1 attempt, 0 answered"
 }

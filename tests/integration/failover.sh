@@ -335,6 +335,35 @@ test_first_byte_timeout_leaves_a_slow_stream_alone() {
     assert_equal 0 "$(requests other)"
 }
 
+# Who has the beginning of a response gets the error; the next request goes elsewhere if the settings
+# say that broken connections are failures.
+test_a_response_that_breaks_off_counts_as_a_failure() {
+    start_mock ptu --script cut
+    start_mock other
+    settings ptu other -- "retry_on: [429, 5xx, connect, reset]"
+    assert_status 18 logged curl -sS -o body "$LOGICAL/v1/models"
+    assert_equal "event=attempt backend=ptu attempt=1 status=200
+event=cooldown backend=ptu reason=reset seconds=10.000" "$(events 'attempt|cooldown')"
+    assert_status 0 spill curl -sS -o body "$LOGICAL/v1/models"
+    assert_equal "1 1" "$(requests ptu) $(requests other)"
+    export SPILLWAY_STATE_DIR=$T/fresh
+    settings ptu other
+    assert_status 18 spill curl -sS -o body "$LOGICAL/v1/models"
+    assert_status 18 spill curl -sS -o body "$LOGICAL/v1/models"
+    assert_equal "3 1" "$(requests ptu) $(requests other)" "with the default of retry_on"
+}
+
+# What the program ends itself is nobody's failure.
+test_a_response_that_the_program_leaves_is_no_failure() {
+    start_mock ptu --script slow --event-interval 100ms
+    start_mock other
+    settings ptu other -- "retry_on: [429, 5xx, connect, reset, timeout]"
+    assert_status 28 spill curl -sSN --max-time 0.5 -o body "$LOGICAL/v1/models"
+    assert_status 63 spill curl -sS --max-filesize 10 -o body "$LOGICAL/v1/models"
+    spill curl -sSN "$LOGICAL/v1/models" 2>err | head -c 1 >body
+    assert_equal "3 0" "$(requests ptu) $(requests other)"
+}
+
 # headers FILE: a response that has begun, of which the body is FILE.body, once there is FILE.body.go
 headers() {
     printf 'HTTP/1.1 200 OK\r\nX-Who: %s\r\nContent-Length: 9\r\n\r\n' "$1" >"$1"
@@ -445,6 +474,7 @@ test_a_cut_body_stays_an_error_and_is_not_retried() {
     settings behind other -- "$ALL_REASONS"
     assert_as_straight -i @/models
     assert_equal 18 "$LAST_STATUS"
+    export SPILLWAY_STATE_DIR=$T/fresh
     assert_as_straight -N @/chat/completions -H "$JSON" \
         -d '{"model":"gpt-4","stream":true,"messages":[]}'
     assert_equal 18 "$LAST_STATUS"
