@@ -176,7 +176,7 @@ in_test() {
 
 # Runs test function $1 and sets STATUS: an exit status, or "time" when the limit was reached.
 watch_test() {
-    local finish
+    local finish leader
     mkfifo "$T.done"
     exec {finish}<>"$T.done"
     set -m # a process group of its own, by which everything that it started can be ended
@@ -185,13 +185,12 @@ watch_test() {
         (in_test "$1" {finish}>&-) >"$T.out" 2>&1 </dev/null
         echo $? >&"$finish"
     } 2>/dev/null &
-    GROUP=$!
+    leader=$!
+    GROUP=$leader
     set +m
     read -r -t "$TIME_LIMIT" -u "$finish" STATUS || STATUS="time"
-    {
-        stop_group
-        wait
-    } 2>/dev/null
+    stop_group
+    wait "$leader" 2>/dev/null # by its number: that it was killed is nothing to report
     stop_relays
     exec {finish}>&-
 }
