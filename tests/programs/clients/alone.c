@@ -1,6 +1,6 @@
 /*
- * alone ADDRESS:PORT TOKEN: a program that can't be preloaded, linked statically, and whose URL was set
- * to a relay's own port instead: it asks for a chat there and prints the whole response.
+ * alone ADDRESS:PORT TOKEN: a program that can't be preloaded, being linked statically, and whose
+ * URL was set to a relay's own port instead: it asks for a chat there and prints all that comes.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
