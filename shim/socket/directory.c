@@ -181,10 +181,12 @@ bool directory_announces(const char *text, const struct in6_addr *address, uint1
 /* Written by the constructor below alone. */
 const char *directory_announcements;
 
-/* Behind the one that copies our environment. */
+/* Behind the one that copies our environment. Mostly it writes nothing: a page that is written to
+ * costs a program's start. */
 __attribute__((constructor)) static void read_announced(void) {
-    if (!runtime_environment("SPILLWAY_RELAY"))
-        directory_announcements = runtime_environment("SPILLWAY_SOCKETS");
+    const char *value = runtime_environment("SPILLWAY_SOCKETS");
+    if (value && !runtime_environment("SPILLWAY_RELAY"))
+        directory_announcements = value;
 }
 
 /* The number that TEXT is, 0 if it is no port. */
