@@ -234,9 +234,9 @@ const struct schema_key schema_keys[] = {
      .example = "replay_limit: 512KiB"},
     {IN_ENDPOINT(sockets), .name = "sockets", .type = SCHEMA_WORD, .words = schema_sockets,
      .preset = "relay",
-     .meaning = "How programs without libcurl are to be served: through the relay, by the choice "
-                "of the address alone, or not at all. It is checked and has no effect: only "
-                "libcurl's requests are reached.",
+     .meaning = "How programs without libcurl are served: through the relay, which sees their "
+                "requests (http:// URLs, with relay.tls https:// ones too), by the choice of a "
+                "backend's address when they connect, whatever they say then, or not at all.",
      .example = "sockets: off"},
     {.section = SECTION_ENDPOINT,
      .name = "backends",

@@ -61,7 +61,7 @@ test_retry_after_is_never_below_one() {
 
 test_no_packet_leaves_the_machine() {
     exhaust
-    assert_status 0 strace -f -qq -o trace -e trace=network "$SPILLWAY" run -c settings.yaml -- \
+    assert_status 0 spill strace -f -qq -o trace -e trace=network \
         curl -sS -w '%{http_code}' -o body "$LOGICAL/v1/models"
     assert_equal 429 "$(cat out)"
     [ -s trace ] || fail "strace saw nothing"

@@ -109,17 +109,19 @@ stderr: $(head -c 2000 "$T/err" | tr -d '\0')"
 # URL_NAME to its base URL and PID_NAME ('-' in NAME becomes '_'); its requests are logged to
 # $T/NAME.log. It ends with the test.
 start_mock() {
-    local name=$1 variable=${1//-/_} line="" pipe tries
+    local name=$1 variable=${1//-/_} line="" more pipe tries
     shift
     mkfifo "$T/$name.pipe"
     exec {pipe}<>"$T/$name.pipe" # open for both, so that nobody waits for the other end
     "$SPILLWAY" mock --listen 127.0.0.1:0 --name "$name" --log "$T/$name.log" --for 60s "$@" \
         >"$T/$name.pipe" 2>"$T/$name.err" {pipe}>&- &
     printf -v "PID_$variable" '%s' "$!"
-    # Returns as soon as the line is there; only a mock that says nothing is looked at again.
+    # Returns as soon as the line is there; only a mock that says nothing is looked at again. The
+    # time may be up in the midst of the line.
     for ((tries = 0; tries < 20; tries++)); do
-        read -r -t 0.5 -u "$pipe" line || kill -0 "$!" 2>/dev/null || break
-        [ -z "$line" ] || break
+        read -r -t 0.5 -u "$pipe" more && line+=$more && break
+        line+=$more
+        kill -0 "$!" 2>/dev/null || break
     done
     [ -n "$line" ] || fail "mock $name does not start: $(cat "$T/$name.err")"
     [[ $line =~ (https?://[^[:space:]/]+) ]] || fail "mock $name says '$line' instead of its URL"
@@ -151,6 +153,16 @@ stop_group() {
     GROUP=""
 }
 
+# The relays that `run` left for the programs of the test are in sessions of their own, and would
+# stay for a minute: whoever holds a place of the test's.
+stop_relays() {
+    local holder
+    [ -n "$(find "$T" -name 'relay-????????????????' -print -quit)" ] || return
+    for holder in $(find /proc/[0-9]*/fd -lname "$T/*/relay-????????????????" 2>/dev/null | cut -d/ -f3 | sort -u); do
+        kill -KILL "$holder" 2>/dev/null
+    done
+}
+
 # Runs test function $1 in the directory $T, in this (sub)shell.
 in_test() {
     export HOME=$T SPILLWAY_STATE_DIR=$T/state
@@ -164,7 +176,7 @@ in_test() {
 
 # Runs test function $1 and sets STATUS: an exit status, or "time" when the limit was reached.
 watch_test() {
-    local finish
+    local finish leader
     mkfifo "$T.done"
     exec {finish}<>"$T.done"
     set -m # a process group of its own, by which everything that it started can be ended
@@ -173,11 +185,13 @@ watch_test() {
         (in_test "$1" {finish}>&-) >"$T.out" 2>&1 </dev/null
         echo $? >&"$finish"
     } 2>/dev/null &
-    GROUP=$!
+    leader=$!
+    GROUP=$leader
     set +m
     read -r -t "$TIME_LIMIT" -u "$finish" STATUS || STATUS="time"
     stop_group
-    wait 2>/dev/null
+    wait "$leader" 2>/dev/null # by its number: that it was killed is nothing to report
+    stop_relays
     exec {finish}>&-
 }
 

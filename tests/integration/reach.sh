@@ -44,14 +44,14 @@ check_row() {
     "ctypes,"*)
         assert_match 'through the relay' "$2"
         doctor_says 'ctypes: .* through the relay' /usr/bin/python3
-        shown_by programs test_ctypes_by_its_sockets
+        shown_by clients_python test_ctypes
         ;;
     "Node, Java"*)
         assert_match 'through the relay; for `https' "$2"
         doctor_says 'verdict  reached through the relay' node
         doctor_says 'httpx.*through the relay' /usr/bin/python3
-        shown_by sockets test_node
-        shown_by sockets test_java
+        shown_by clients_node test_fetch
+        shown_by clients test_java_client
         ;;
     "static and Go"*)
         assert_match 'relay --listen' "$2"
