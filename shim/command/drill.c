@@ -220,7 +220,7 @@ static int perform(struct drill *drill, const struct child_signals *before, int 
         return 2;
     }
     /* what this starts has no threads of ours: they come after it */
-    if (relay_arrange(COMMAND, drill->settings, argc, argv)) {
+    if (relay_arrange(COMMAND, drill->settings, drill->found, argc, argv)) {
         if (drill_stage_start(&stage, facts->seed, facts->against_mocks, message, sizeof message))
             status = run_program(drill, &stage, before);
         else

@@ -13,6 +13,7 @@
 #include "shim/command/prepare.h"
 #include "shim/command/relay_start.h"
 #include "shim/command/trust.h"
+#include "shim/object.h"
 #include "shim/place.h"
 
 /* How often it is seen who lives; while the one that started it does, only to tidy up. */
@@ -157,7 +158,8 @@ static void say_none(const char *path) {
             *path ? ": " : "", strerror(errno));
 }
 
-static unsigned arrange(const struct settings *settings, int argc, char **argv) {
+static unsigned arrange(const struct settings *settings, const char *program, int argc,
+                        char **argv) {
     struct waiting *waiting = calloc(1, sizeof *waiting);
     unsigned port = 0;
     if (waiting)
@@ -165,7 +167,7 @@ static unsigned arrange(const struct settings *settings, int argc, char **argv) 
     /* first: who would leave the place now sees that it is needed */
     if (waiting && relay_place(settings, waiting->path) && place_join(waiting->path))
         port = find_or_take(waiting, argc, argv);
-    if (!port)
+    if (!port && !object_needs_libcurl(program))
         say_none(waiting ? waiting->path : "");
     free(waiting);
     return port;
@@ -177,10 +179,11 @@ static bool export_port(const char *command, unsigned port) {
     return prepare_variable(command, "SPILLWAY_RELAY_PORT", port ? text : NULL);
 }
 
-bool relay_arrange(const char *command, const struct settings *settings, int argc, char **argv) {
+bool relay_arrange(const char *command, const struct settings *settings, const char *program,
+                   int argc, char **argv) {
     if (!relay_is_wanted(settings))
         return export_port(command, 0) && prepare_variable(command, "SPILLWAY_SOCKETS", NULL);
-    unsigned port = arrange(settings, argc, argv);
+    unsigned port = arrange(settings, program, argc, argv);
     char *sockets = relay_sockets(settings);
     bool good = export_port(command, port) &&
                 prepare_variable(command, "SPILLWAY_SOCKETS", sockets && *sockets ? sockets : NULL);

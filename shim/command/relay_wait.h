@@ -25,9 +25,11 @@ char *relay_sockets(const struct settings *settings);
  * Arranges it, for this process and what it becomes by exec, if SETTINGS want it: takes the place,
  * or finds out who has it, and exports SPILLWAY_RELAY_PORT and SPILLWAY_SOCKETS. The process that
  * waits ends when nobody lives any more who needs it. COMMAND, ARGC and ARGV are as in prepare.h.
- * That there can be no relay is said on stderr, in a line. False only if the environment can't be
+ * That there can be no relay is said on stderr, in a line, unless the file PROGRAM needs a libcurl
+ * itself, and so no relay. False only if the environment can't be
  * set, after a message.
  */
-bool relay_arrange(const char *command, const struct settings *settings, int argc, char **argv);
+bool relay_arrange(const char *command, const struct settings *settings, const char *program,
+                   int argc, char **argv);
 
 #endif

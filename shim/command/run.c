@@ -223,7 +223,7 @@ static int become(char **program, const char *library, const struct settings *se
         launch_find_program(program[0], search ? search : "/bin:/usr/bin", found, sizeof found);
     if (error)
         return launch_failed(program[0], NULL, error);
-    if (!prepare_trust(COMMAND, settings) || !relay_arrange(COMMAND, settings, argc, argv))
+    if (!prepare_trust(COMMAND, settings) || !relay_arrange(COMMAND, settings, found, argc, argv))
         return 2;
     if (prepare_keys(COMMAND, settings, argc, argv, &keeper) &&
         prepare_library(COMMAND, library, program[0], found)) {

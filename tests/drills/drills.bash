@@ -71,7 +71,6 @@ first_took() {
     reported '.transfer_list[0] | (.end - .begin) * 1000 * 100 | round / 100'
 }
 
-
 # Programs of their own, so that a drill can run them. `chat` prints the status, and leaves
 # the body in ./body; `ask` is the same for a stream of events.
 cat >"$WORK/chat" <<'END'

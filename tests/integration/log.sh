@@ -331,6 +331,8 @@ test_requests_for_others_are_untouched() {
     untouched curl -sS "file://$T/settings.yaml"
     untouched curl -sS "$LOGICAL/v2/models"
     untouched curl -sS http://127.0.0.1:9/
+    # the sanitizer's own getaddrinfo stands between libcurl and ours, which takes it for the program's
+    [ -z "$SANITIZED" ] || sed -i '/error="no relay is running"/d' log
     assert_equal "" "$(cat log 2>/dev/null)" "lines about requests of others"
     jq -es 'map([.method, .path, .host, .headers]) | .[0] == .[1] and .[2] == .[3]' elsewhere.log >json ||
         fail "what the server saw: $(cat elsewhere.log)"

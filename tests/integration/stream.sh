@@ -51,6 +51,15 @@ test_events_arrive_when_they_are_sent() {
     assert_equal 0 "$(requests second)"
 }
 
+# The head is held back for the first event alone.
+test_events_arrive_when_they_are_sent_with_a_limit_for_the_first() {
+    start_mock first --tokens 6
+    start_mock second
+    settings_with "$URL_first" "$URL_second" "first_body_timeout: 20s"
+    prompt spill curl -sS -N "$LOGICAL/v1/chat/completions" -d "$CHAT"
+    assert_equal 0 "$(requests second)"
+}
+
 test_events_arrive_when_they_are_sent_after_a_429() {
     start_mock first --status 429:retry-after=9
     start_mock second --tokens 6

@@ -402,19 +402,24 @@ Test(doctor, a_needed_libcurl_is_reached) {
 Test(doctor, a_libcurl_inside_is_not_reached) {
     make_program("inside", NULL);
     append("inside", "libcurl/8.5.0 " BAD_ARGUMENT);
-    EXPECT("inside", "\nlibcurl  seems to be linked into it: 8.5.0\nverdict  reached through the relay\n");
+    EXPECT("inside",
+           "\nlibcurl  seems to be linked into it: 8.5.0\nverdict  reached through the relay\n");
     make_library("libnet.so");
     append("libnet.so", COOKIES BAD_ARGUMENT);
     make_program("beside", "libnet.so");
-    EXPECT("beside", "\nlibcurl  seems to be linked into libnet.so\nverdict  reached through the relay\n");
+    EXPECT("beside",
+           "\nlibcurl  seems to be linked into libnet.so\nverdict  reached through the relay\n");
     make_program("late", NULL);
     FILE *file = fopen("late", "a");
     cr_assert_not_null(file);
     cr_assert_eq(fwrite("\0libcurl.so.4", 14, 1, file), 1);
     fclose(file);
-    EXPECT("late", "the file names libcurl.so.4\nverdict  reached through the relay, as far as its file tells\n");
+    EXPECT("late", "the file names libcurl.so.4\nverdict  reached through the relay, as far as its "
+                   "file tells\n");
     make_program("plain", NULL);
-    EXPECT("plain", "\nlibcurl  none needed at the start\nverdict  reached through the relay\nexpect   Other");
+    EXPECT(
+        "plain",
+        "\nlibcurl  none needed at the start\nverdict  reached through the relay\nexpect   Other");
 }
 
 Test(doctor, what_no_preload_reaches_is_told) {
