@@ -16,7 +16,7 @@
 #
 # Each function test_... runs in a subshell of its own with an empty directory $T, which is
 # removed unless the test fails. A test fails when an assert_ does, when its last command
-# fails, when it takes longer than TIME_LIMIT seconds (30; a test file may set it), or when a
+# fails, when it takes longer than TIME_LIMIT seconds (60; a test file may set it), or when a
 # sanitizer reports. An assertion ends the test, but in $(...) or a pipeline it ends only that.
 #
 #   BUILD      the directory of the build under test (default: build)
@@ -34,7 +34,7 @@ esac
 SPILLWAY=$BUILD/spillway
 PRELOAD=$BUILD/libspillway.so
 export LOGICAL=http://llm.test
-TIME_LIMIT=${TIME_LIMIT:-30}
+TIME_LIMIT=${TIME_LIMIT:-60}
 SANITIZED=""
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/spillway-tests.XXXXXX")
 GROUP=""
