@@ -3,7 +3,6 @@
 # a program that can't be preloaded, by a port of the relay's own. Node's and Python's are in files
 # of their own.
 # shellcheck disable=SC2031  # what in_test sets is for its own subshell
-TIME_LIMIT=${TIME_LIMIT:-60}
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=clients.bash

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Node's clients, and the package openai, which uses them, through the sockets and the relay.
 # shellcheck disable=SC2031  # what in_test sets is for its own subshell
-TIME_LIMIT=${TIME_LIMIT:-60}
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=clients.bash

@@ -2,7 +2,6 @@
 # Bodies that go to a backend of another dialect, or with other names: nothing but the model's value
 # is another one, whatever the body looks like; handles are the program's own again afterwards; and
 # what becomes of requests that a backend can't serve.
-TIME_LIMIT=${TIME_LIMIT:-60}
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 ASK=$ROOT/build/programs/ask

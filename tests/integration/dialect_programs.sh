@@ -3,7 +3,6 @@
 # form of each. What arrives is what the program itself sends to a server of its own, but for path,
 # key and model. The first backend is of the program's dialect and throttles, unless OWN, its
 # priority, is lower than the other's.
-TIME_LIMIT=${TIME_LIMIT:-60}
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 

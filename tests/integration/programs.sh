@@ -2,7 +2,6 @@
 # Programs as people have them, each plain and with the shim before the same kind of server. Plain,
 # they ask it directly; with the shim they ask a logical endpoint whose first tier throttles.
 # What they print and what the server saw has to be the same.
-TIME_LIMIT=${TIME_LIMIT:-60}
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 BINDINGS=$ROOT/tests/programs/bindings
