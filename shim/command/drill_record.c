@@ -145,6 +145,11 @@ static bool take_attempt(struct drill_record *record, const struct drill_line *l
     attempt->transfer = transfer;
     attempt->end = limited(record, line->time - record->start);
     attempt->begin = limited(record, attempt->end - fmax(line->ms, 0) / 1000);
+    if (transfer != DRILL_NONE) { /* they follow one another; times are logged in milliseconds */
+        struct drill_transfer *t = &record->transfers[transfer];
+        attempt->begin = fmax(attempt->begin, t->tried);
+        attempt->end = t->tried = fmax(attempt->end, attempt->begin);
+    }
     attempt->count = (unsigned long)to_int(line->attempt);
     attempt->status = to_int(line->status);
     attempt->curl = to_int(line->curl);

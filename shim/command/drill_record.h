@@ -70,6 +70,7 @@ struct drill_transfer {
     bool retry; /* the program asks again what was not answered, it seems */
     enum drill_outcome outcome;
     size_t last_attempt; /* index, or DRILL_NONE */
+    double tried;        /* when the last attempt ended that was read so far */
 };
 
 struct drill_record {

@@ -130,6 +130,24 @@ Test(drill_record, lists) {
     cr_expect_eq(record->order[0], 1, "the tier that is preferred comes first");
 }
 
+/* Times are logged in milliseconds: what took less seems to begin before what came before it. */
+Test(drill_record, attempts_of_a_transfer_follow_one_another) {
+    take("time=2026-01-31T12:00:01.008Z level=info pid=7 event=intercepted endpoint=llm path=/a "
+         "transfer=7-1\n"
+         "time=2026-01-31T12:00:01.009Z level=info pid=7 event=attempt endpoint=llm backend=ptu "
+         "attempt=1 error=reset curl=56 ms=0.332 transfer=7-1\n"
+         "time=2026-01-31T12:00:01.009Z level=info pid=7 event=attempt endpoint=llm backend=other "
+         "attempt=2 status=200 ms=0.346 transfer=7-1\n"
+         "time=2026-01-31T12:00:01.009Z level=info pid=7 event=finished endpoint=llm attempts=2 "
+         "status=200 result=0 ms=1 transfer=7-1\n");
+    cr_assert_eq(record->attempt_count, 2);
+    const struct drill_attempt *first = &record->attempts[0], *second = &record->attempts[1];
+    cr_expect_str_eq(record->backends[first->backend].name, "ptu");
+    cr_expect(second->answer && !first->answer);
+    cr_expect_geq(second->begin, first->end);
+    cr_expect_geq(second->end, second->begin);
+}
+
 /* The response had begun with a 200: that is no answer. */
 Test(drill_record, a_cut_stream_has_failed) {
     take(sample_record);
