@@ -95,7 +95,7 @@ struct pending {
     int fd;
     int backend;
     bool probes;
-    struct pool *pool;
+    struct pool *_Atomic pool; /* looked at before it is taken, too */
     uint64_t started;
 };
 
@@ -136,7 +136,7 @@ static void remember(int fd, struct pool *pool, const struct pool_turn *turn, in
         pending->fd = fd;
         pending->backend = backend;
         pending->probes = turn->probes >> backend & 1;
-        pending->pool = pool;
+        atomic_store_explicit(&pending->pool, pool, memory_order_relaxed);
         pending->started = started;
         atomic_fetch_add_explicit(&address_pending, 1, memory_order_relaxed);
         atomic_store_explicit(&pending->cookie, cookie, memory_order_release);
@@ -148,12 +148,13 @@ enum outcome { UNKNOWN, CONNECTED, FAILED };
 
 static void report(const struct pending *pending, enum outcome outcome) {
     struct pool_turn turn = {.probes = (uint64_t)pending->probes << pending->backend};
+    struct pool *pool = atomic_load_explicit(&pending->pool, memory_order_relaxed);
     if (outcome == CONNECTED)
-        pool_succeeded(pending->pool, &turn, pending->backend, 0, pending->started);
+        pool_succeeded(pool, &turn, pending->backend, 0, pending->started);
     else if (outcome == FAILED)
-        report_failure(pending->pool, &turn, pending->backend);
+        report_failure(pool, &turn, pending->backend);
     else
-        pool_give_up(pending->pool, &turn, pending->backend);
+        pool_give_up(pool, &turn, pending->backend);
 }
 
 /* What the kernel says of a socket; its SO_ERROR is the program's to read. */
@@ -173,7 +174,9 @@ static void look_at_pending(const struct pool *pool) {
     for (size_t i = 0; address_is_pending() && i < PENDING_MAX; i++) {
         struct pending *pending = &pendings[i];
         uint64_t cookie = atomic_load_explicit(&pending->cookie, memory_order_acquire);
-        if (!cookie || cookie == BUSY || pending->pool != pool || !take_pending(pending, cookie))
+        if (!cookie || cookie == BUSY ||
+            atomic_load_explicit(&pending->pool, memory_order_relaxed) != pool ||
+            !take_pending(pending, cookie))
             continue;
         bool there = cookie_of(pending->fd) == cookie;
         enum outcome outcome =
