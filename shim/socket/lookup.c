@@ -215,7 +215,8 @@ int lookup_many(int mode, struct gaicb **list, int count, struct sigevent *event
     int saved = errno;
     bool valid = count > 0 && !exempt_has(caller) && directory_renew() &&
                  (mode == GAI_WAIT || mode == GAI_NOWAIT);
-    struct gaicb **rest = valid ? calloc((size_t)count, sizeof *rest) : NULL;
+    struct gaicb **rest =
+        valid ? calloc((size_t)count, sizeof *rest) : NULL; /* NOLINT: an array of pointers */
     if (!rest)
         return real->getaddrinfo_a(mode, list, count, event);
     for (int i = 0; i < count; i++)
